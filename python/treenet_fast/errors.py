@@ -1,0 +1,57 @@
+"""Every error that the package raises on purpose.
+
+All are `TreeNetError`, which is a `ValueError`: `except TreeNetError` catches them all. The native code raises the same classes.
+A message says what was wrong and what to do about it.
+"""
+
+
+class TreeNetError(ValueError):
+    """The base of all errors of this package."""
+
+
+class InvalidArgumentError(TreeNetError):
+    """An argument other than the image or the stream is out of its range or of the wrong type."""
+
+
+class UnsupportedImageError(TreeNetError):
+    """An image of a kind that cannot be coded as it is: alpha, a palette, 16 bits, no pixels, values out of range."""
+
+
+class ImageTooLargeError(TreeNetError):
+    """An image or a stream has more pixels than the limit, or a side beyond the format's 65535."""
+
+
+class BackendError(TreeNetError):
+    """An instruction set was asked for that does not exist or that this machine lacks."""
+
+
+class ModelFileError(TreeNetError):
+    """A model file cannot be read, or breaks a rule of SPEC §9."""
+
+
+class StreamError(TreeNetError):
+    """The base of all errors about the bytes of a stream."""
+
+
+class EmptyStreamError(StreamError):
+    """There are no bytes at all."""
+
+
+class NotATreeNetStreamError(StreamError):
+    """The bytes do not begin as a TreeNet stream does: they are something else."""
+
+
+class NewerVersionError(StreamError):
+    """The stream has a format version that this release does not know."""
+
+
+class TruncatedStreamError(StreamError):
+    """The stream ends before its end."""
+
+
+class CorruptStreamError(StreamError):
+    """The stream is damaged: a checksum, a field, the entropy coder's final state or the length is wrong."""
+
+
+class WrongModelError(StreamError):
+    """The stream is sound but was made with another model than the one that is loaded."""
