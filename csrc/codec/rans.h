@@ -1,0 +1,52 @@
+// The entropy coder (SPEC §7.3): interleaved rANS lanes with escapes, one segment at a time.
+//
+// Encoding runs backwards through a segment, so it is one call with all stages; decoding runs forwards, a stage at a
+// time, because the tables of a stage follow from the symbols of those before it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "entropy_tables.h"
+
+namespace treenet {
+
+inline constexpr int kMaximumLanes = 32;
+inline constexpr size_t kSymbolsPerLane = 1024;  // a lane more has to be worth its four bytes of state
+
+// The symbols of one stage in coding order and, for each of them, the index of its table.
+struct StageSymbols {
+  std::span<const int16_t> symbols;
+  std::span<const uint8_t> tables;
+};
+
+// Appends one segment to `out`. Throws Error(kInvalidArgument) on table indices that do not exist and on spans of
+// different lengths.
+void encode_segment(const EntropyTables& tables, std::span<const StageSymbols> stages, std::vector<uint8_t>& out);
+
+// Reads one segment, stage after stage. The bytes and the tables have to outlive it. Whatever the bytes are, it never
+// reads outside them and throws Error(kCorrupt) where they cannot be a segment.
+class SegmentDecoder {
+ public:
+  SegmentDecoder(const EntropyTables& tables, std::span<const uint8_t> bytes);
+
+  // Decodes symbols.size() symbols, symbol i with table tables[i]. Each stage starts with lane 0.
+  void decode_stage(std::span<const uint8_t> tables, std::span<int16_t> symbols);
+
+  // After the last stage: every state is back where encoding began, and no byte is left over.
+  void finish() const;
+
+  int lanes() const { return lanes_; }
+
+ private:
+  const EntropyTables& tables_;
+  int lanes_;
+  std::array<uint32_t, kMaximumLanes> states_;  // of the first lanes_ lanes, each at least 2^16 between symbols
+  const uint8_t* words_;                        // the next word
+  const uint8_t* escapes_;                      // one past the next escape byte, which are read backwards; >= words_
+};
+
+}  // namespace treenet
