@@ -57,7 +57,8 @@ def validate(tensors: Tensors) -> None:
 def context_mask() -> NDArray[np.bool_]:
     """`bool [5, 5]`: the taps at which the context convolution may have weights (SPEC §5)."""
     rows, columns = np.indices((5, 5))
-    return (rows + columns) % 2 == 1
+    mask: NDArray[np.bool_] = (rows + columns) % 2 == 1
+    return mask
 
 
 def _fail(name: str, rule: str) -> ModelFileError:
@@ -82,9 +83,9 @@ def _check_names_and_shapes(tensors: Tensors) -> None:
 def _check_floats(tensors: Tensors) -> None:
     low, high = FLOAT_RANGE
     for name, array in tensors.items():
-        if array.dtype == np.float32 and name != "entropy.scale":
-            if not bool(np.all((array >= low) & (array <= high))):  # false for NaN too
-                raise _fail(name, "has values outside 2^-40..2^20")
+        in_range = (array >= low) & (array <= high)  # false for NaN
+        if array.dtype == np.float32 and name != "entropy.scale" and not bool(np.all(in_range)):
+            raise _fail(name, "has values outside 2^-40..2^20")
 
 
 def _check_zero_points(tensors: Tensors) -> None:
