@@ -1,6 +1,6 @@
 """Every error that the package raises on purpose.
 
-All are `TreeNetError`, which is a `ValueError`: `except TreeNetError` catches them all. The native code raises the same classes.
+All are `TreeNetError`, which is a `ValueError`: `except TreeNetError` catches them all, those of the native code too.
 A message says what was wrong and what to do about it.
 """
 

@@ -1,0 +1,189 @@
+"""Images as people have them, to and from the form the codec works on: u8 RGB, `[height, width, 3]`.
+
+torch is imported only to give tensors out: an argument can only be a tensor where torch is loaded already.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from treenet_fast.errors import ImageTooLargeError, InvalidArgumentError, UnsupportedImageError
+
+if TYPE_CHECKING:
+    import torch
+
+ImageLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor"
+Output = Literal["torch", "numpy", "pil"]
+
+MAX_SIDE = 65535
+"""The longest side that the format can write (SPEC §8)."""
+
+_ALPHA_HINT = "composite it on a background, or drop the alpha channel, first"
+_DEPTH_HINT = "scale it to 8 bits (uint8, 0..255), or to floats in 0..1, first"
+_MODE_HINTS = {
+    **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), f"it has alpha: {_ALPHA_HINT}, e.g. image.convert('RGB')"),
+    **dict.fromkeys(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"), f"it has more than 8 bits a sample: {_DEPTH_HINT}"),
+    "1": "it has 1 bit a sample: use image.convert('L') first",
+}
+
+
+@dataclass(frozen=True)
+class RgbImage:
+    """One image ready for the encoder.
+
+    Attributes:
+        pixels: u8 `[height, width, 3]`, C-contiguous, each side 1..65535.
+        grey: whether it came with one channel; those of `pixels` are equal then, and a decoder gives one back.
+    """
+
+    pixels: NDArray[np.uint8]
+    grey: bool
+
+
+def normalise(images: ImageLike | Sequence[ImageLike]) -> tuple[list[RgbImage], bool]:
+    """Brings any accepted image, batch or list to `RgbImage`s.
+
+    Args:
+        images: one image, a batch of equal sizes, or a list or tuple of single images. An image is
+
+            - a torch tensor `[3, H, W]`, or grey `[1, H, W]` or `[H, W]`, any device; a batch is `[N, 1 or 3, H, W]`;
+            - a numpy array `[H, W, 3]`, or grey `[H, W, 1]` or `[H, W]`; a batch is `[N, H, W, 1 or 3]`;
+            - a PIL image of mode RGB or L, taken as its pixels lie: an EXIF orientation is not applied.
+
+            Tensors and arrays are uint8, or floats in 0..1, which become `round(x * 255)`, ties to even, the product
+            taken in the precision of the array, at least float32.
+
+    Returns:
+        The images, and whether the argument was a batch or a list (even of one).
+
+    Raises:
+        UnsupportedImageError: another type, shape, dtype or mode; no pixels; floats that are NaN or outside 0..1.
+        ImageTooLargeError: a side is longer than 65535.
+    """
+    if isinstance(images, (list, tuple)):
+        return [_normalise_one(image) for image in images], True
+    if isinstance(images, Image.Image):
+        return [_from_pil(images)], False
+    array = _channels_last(images)
+    if array.ndim == 4:
+        return [_from_array(image) for image in array], True
+    return [_from_array(array)], False
+
+
+def restore(pixels: NDArray[np.uint8], output: Output | None) -> ImageLike:
+    """Gives decoded pixels the kind that the caller wants.
+
+    Args:
+        pixels: u8 `[H, W, 3]`, or `[H, W]` for a grey image.
+        output: "torch" for a u8 tensor `[1 or 3, H, W]`, "numpy" for `pixels` as they are, "pil" for mode RGB or L,
+            None for "torch" where torch is installed and "numpy" elsewhere.
+
+    Raises:
+        InvalidArgumentError: another `output`, or "torch" without torch.
+    """
+    if output is None:
+        output = "torch" if importlib.util.find_spec("torch") else "numpy"
+    if output == "numpy":
+        return pixels
+    if output == "pil":
+        return Image.fromarray(pixels)
+    if output == "torch":
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            raise InvalidArgumentError("output='torch' needs torch: install it, or ask for 'numpy' or 'pil'") from error
+        tensor = torch.from_numpy(pixels)
+        return tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1).contiguous()
+    raise InvalidArgumentError(f"output is {output!r}: use 'torch', 'numpy', 'pil' or None")
+
+
+def _normalise_one(image: ImageLike) -> RgbImage:
+    if isinstance(image, Image.Image):
+        return _from_pil(image)
+    array = _channels_last(image)
+    if array.ndim == 4:
+        raise UnsupportedImageError(
+            "a list of images holds a batch: pass the batch by itself, or single images in the list"
+        )
+    return _from_array(array)
+
+
+def _channels_last(image: object) -> NDArray[Any]:
+    """A numpy array, or a tensor as one, as `[H, W]`, `[H, W, C]` or `[N, H, W, C]`."""
+    if isinstance(image, np.ndarray):
+        array, order = image, "HWC"
+    else:
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(image, torch.Tensor):
+            kind = type(image).__name__
+            raise UnsupportedImageError(
+                f"an image cannot be a {kind}: pass a torch tensor, a numpy array or a PIL image"
+            )
+        tensor = image.detach().cpu()
+        array, order = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), "CHW"
+    shape, batch = list(array.shape), "N" if array.ndim == 4 else ""
+    if not 2 <= array.ndim <= 4:
+        raise UnsupportedImageError(f"an image of shape {shape} is not known: use {order}, or N{order} for a batch")
+    if order == "CHW" and array.ndim > 2:
+        array = np.moveaxis(array, -3, -1)
+    if array.ndim > 2 and array.shape[-1] not in (1, 3):
+        channels = array.shape[-1]
+        hint = _ALPHA_HINT if channels in (2, 4) else f"use {batch}{order} with three channels, or one for grey"
+        raise UnsupportedImageError(f"an image of shape {shape} has {channels} channels: {hint}")
+    return array
+
+
+def _from_array(array: NDArray[Any]) -> RgbImage:
+    """`array`: `[H, W]` or `[H, W, 1 or 3]` of any dtype."""
+    _check_size(array.shape[1], array.shape[0])
+    pixels = _to_u8(array)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, np.newaxis]
+    grey = pixels.shape[2] == 1
+    if grey:
+        pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return RgbImage(np.ascontiguousarray(pixels), grey)
+
+
+def _from_pil(image: Image.Image) -> RgbImage:
+    if image.mode not in ("RGB", "L"):
+        hint = _MODE_HINTS.get(image.mode, "use image.convert('RGB') first")
+        raise UnsupportedImageError(f"a PIL image of mode {image.mode} cannot be coded as it is: {hint}")
+    _check_size(image.width, image.height)
+    try:
+        array = np.asarray(image)
+    except OSError as error:  # Pillow reads the pixels only now
+        raise UnsupportedImageError(
+            f"the pixels of the PIL image cannot be read, its file may be damaged: {error}"
+        ) from error
+    return _from_array(array)
+
+
+def _to_u8(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UnsupportedImageError(f"an image of dtype {array.dtype} cannot be coded as it is: {_DEPTH_HINT}")
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 1):  # written so that NaN fails
+        raise UnsupportedImageError(
+            f"a float image has values from {low} to {high}, not 0..1: scale it, or clip it, or pass uint8 (0..255)"
+        )
+    wide = np.promote_types(array.dtype, np.float32)
+    pixels: NDArray[np.uint8] = np.rint(array.astype(wide, copy=False) * wide.type(255)).astype(np.uint8)
+    return pixels
+
+
+def _check_size(width: int, height: int) -> None:
+    if width == 0 or height == 0:
+        raise UnsupportedImageError(f"an image of {width}x{height} has no pixels: pass one of at least 1x1")
+    if max(width, height) > MAX_SIDE:
+        raise ImageTooLargeError(f"an image of {width}x{height} has a side beyond {MAX_SIDE}: cut or shrink it first")
