@@ -1,0 +1,281 @@
+"""The public API: `compress`, `decompress`, `Codec`, `info`, `backend_info`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Any, TypeAlias
+
+from treenet_fast import _native, model_file
+from treenet_fast._version import __version__
+from treenet_fast.errors import BackendError, ImageTooLargeError, InvalidArgumentError
+from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, normalise, restore
+
+ISAS = ("scalar", "avx2", "avx512vnni")
+"""The instruction sets that there is code for, slowest first."""
+
+ISA_VARIABLE = "TREENET_FAST_ISA"
+"""The environment variable that forces one of them; unset or empty: the fastest that the machine has."""
+
+DEFAULT_MAX_PIXELS = 178_956_970
+"""Images beyond it are refused: the size at which Pillow takes a file for a decompression bomb."""
+
+_MAX_THREADS = 256
+_MAX_DEFAULT_THREADS = 16  # beyond it an ordinary photograph has too little work for each
+
+Data: TypeAlias = bytes | bytearray | memoryview
+ModelLike: TypeAlias = "str | os.PathLike[str] | model_file.IntegerModel"
+
+
+class Codec:
+    """A model made ready to compress and decompress; many threads may use one codec at once.
+
+    Args:
+        model: a model file, or one that `treenet_fast.model_file.load` has read; None for the one in the package.
+        threads: how many threads share the work on an image, 1..256; None for one a usable CPU, up to 16. The bytes
+            and the pixels do not depend on it.
+        max_pixels: images and streams with more pixels raise `ImageTooLargeError`; None for no limit.
+        isa: "scalar", "avx2" or "avx512vnni"; None for what TREENET_FAST_ISA says, or else the fastest of the machine.
+            The bytes and the pixels do not depend on it either.
+
+    Raises:
+        ModelFileError: the model file cannot be read or is not sound.
+        BackendError: the instruction set is unknown, or the machine lacks it.
+        InvalidArgumentError: `threads` or `max_pixels` is out of range.
+    """
+
+    def __init__(
+        self,
+        model: ModelLike | None = None,
+        *,
+        threads: int | None = None,
+        max_pixels: int | None = DEFAULT_MAX_PIXELS,
+        isa: str | None = None,
+    ) -> None:
+        self._max_pixels = MAX_SIDE**2 if max_pixels is None else _integer("max_pixels", max_pixels, 1, MAX_SIDE**2)
+        threads = _usable_threads() if threads is None else _integer("threads", threads, 1, _MAX_THREADS)
+        isa = _choose_isa(isa)
+        if not isinstance(model, model_file.IntegerModel):
+            model = model_file.load(model_file.default_model_path() if model is None else model)
+        self._model = model
+        self._native = _native.Codec(_native.Model(model.tensors, model.hash), isa, threads)
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that runs."""
+        return self._native.isa
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that share the work on an image."""
+        return self._native.threads
+
+    @property
+    def model(self) -> model_file.IntegerModel:
+        """The model. A stream decodes with the model that made it and no other."""
+        return self._model
+
+    def __repr__(self) -> str:
+        return f"Codec(model={self.model.name!r}, threads={self.threads}, isa={self.isa!r})"
+
+    def compress(self, image: ImageLike | Sequence[ImageLike], quality: int = 50) -> Any:
+        """Compresses an image, or each image of a batch or a list.
+
+        Args:
+            image: a torch tensor CHW or NCHW, a numpy array HWC or NHWC, a PIL image, or a list of images; uint8, or
+                floats in 0..1; RGB or grey; from 1x1. `treenet_fast.images.normalise` has the details.
+            quality: 1 (smallest) to 100 (best).
+
+        Returns:
+            A .tnf stream (SPEC §8), as bytes; for a batch or a list, a list of them.
+
+        Raises:
+            UnsupportedImageError: the image cannot be coded as it is; the message says what to do.
+            ImageTooLargeError: it has more than `max_pixels` pixels, or a side beyond 65535.
+            InvalidArgumentError: `quality` is no integer in 1..100.
+        """
+        quality = _integer("quality", quality, 1, 100)
+        images, many = normalise(image)
+        streams = [self._encode(one, quality) for one in images]
+        return streams if many else streams[0]
+
+    def decompress(self, data: Data | Sequence[Data], output: Output | None = None) -> Any:
+        """Decompresses a stream, or each of a list.
+
+        Args:
+            data: a .tnf stream, or a list or tuple of them.
+            output: "torch": a u8 tensor `[3, H, W]` (grey: `[1, H, W]`); "numpy": a u8 array `[H, W, 3]` (grey:
+                `[H, W]`); "pil": an image of mode RGB (grey: L); None: "torch" where torch is installed, else "numpy".
+
+        Returns:
+            The image, or a list of images for a list of streams.
+
+        Raises:
+            StreamError: the stream is empty, foreign, of a newer version, truncated, damaged, or made with another
+                model: each has its class under it.
+            ImageTooLargeError: it has more than `max_pixels` pixels.
+            InvalidArgumentError: `data` is not bytes, or `output` none of those above.
+        """
+        if isinstance(data, (list, tuple)):
+            return [self._decode(one, output) for one in data]
+        return self._decode(data, output)
+
+    def _encode(self, image: RgbImage, quality: int) -> bytes:
+        height, width, _ = image.pixels.shape
+        if height * width > self._max_pixels:
+            raise ImageTooLargeError(
+                f"the image has {width}x{height} pixels, beyond the limit of {self._max_pixels}: "
+                "shrink it, or raise max_pixels"
+            )
+        return self._native.encode(image.pixels, quality, image.grey)
+
+    def _decode(self, data: Any, output: Output | None) -> ImageLike:
+        return restore(self._native.decode(_as_bytes(data), self._max_pixels), output)
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What the header of a stream says.
+
+    Attributes:
+        width, height: size in pixels.
+        quality: 1..100, as given to `compress`.
+        grey: whether it decodes to one channel.
+        version: of the format.
+        model_id: the first 8 hexadecimal digits of the hash of the model that decodes it.
+        bytes: size of the whole stream.
+        header_bytes: size of its header.
+        segments: number of parts that decode independently.
+    """
+
+    width: int
+    height: int
+    quality: int
+    grey: bool
+    version: int
+    model_id: str
+    bytes: int
+    header_bytes: int
+    segments: int
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Size of the stream in bits, by the number of pixels."""
+        return 8 * self.bytes / (self.width * self.height)
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What runs on this machine.
+
+    Attributes:
+        version: of the package.
+        isa: the instruction set that a new `Codec` uses, TREENET_FAST_ISA considered.
+        available_isas: those that the machine has, slowest first.
+        threads: the number of threads that a new `Codec` uses.
+    """
+
+    version: str
+    isa: str
+    available_isas: tuple[str, ...]
+    threads: int
+
+
+def compress(
+    image: ImageLike | Sequence[ImageLike],
+    quality: int = 50,
+    *,
+    model: ModelLike | None = None,
+    threads: int | None = None,
+) -> Any:
+    """Compresses an image, a batch or a list: `Codec(model, threads=threads).compress(image, quality)`.
+
+    Codecs of the package's own model are kept and used again. With a model of your own, make a `Codec` once instead.
+    """
+    return _codec(model, threads).compress(image, quality)
+
+
+def decompress(
+    data: Data | Sequence[Data],
+    output: Output | None = None,
+    *,
+    model: ModelLike | None = None,
+    threads: int | None = None,
+) -> Any:
+    """Decompresses a stream or a list: `Codec(model, threads=threads).decompress(data, output)`; see `compress`."""
+    return _codec(model, threads).decompress(data, output)
+
+
+def info(data: Data) -> StreamInfo:
+    """Reads and checks the header and the checksum of a stream, of any size, without decoding it or needing its model.
+
+    Raises:
+        StreamError: as `Codec.decompress`, except for what only the model or decoding can show.
+        InvalidArgumentError: `data` is not bytes.
+    """
+    return StreamInfo(**_native.info(_as_bytes(data), MAX_SIDE**2))
+
+
+def backend_info() -> BackendInfo:
+    """Says which code runs on this machine.
+
+    Raises:
+        BackendError: TREENET_FAST_ISA names an instruction set that is unknown or that the machine lacks.
+    """
+    return BackendInfo(__version__, _choose_isa(None), tuple(_native.cpu_isas()), _usable_threads())
+
+
+_codecs: dict[tuple[str, int | None], Codec] = {}
+_codecs_lock = threading.Lock()
+
+
+def _codec(model: ModelLike | None, threads: int | None) -> Codec:
+    """A codec for one call; of the package's model there is one for each instruction set and number of threads."""
+    if model is not None:
+        return Codec(model, threads=threads)
+    key = (_choose_isa(None), threads)
+    with _codecs_lock:
+        if key not in _codecs:
+            _codecs[key] = Codec(threads=threads, isa=key[0])
+        return _codecs[key]
+
+
+def _choose_isa(isa: str | None) -> str:
+    available = _native.cpu_isas()
+    source = "isa"
+    if isa is None:
+        isa, source = os.environ.get(ISA_VARIABLE, ""), ISA_VARIABLE
+        if not isa:
+            return available[-1]
+    if isa not in available:
+        problem = "this machine lacks it" if isa in ISAS else "there is no such instruction set"
+        raise BackendError(f"{source} is {isa!r}, but {problem}: use one of {', '.join(available)}, or leave it unset")
+    return isa
+
+
+def _usable_threads() -> int:
+    # A process may be confined to a few of the machine's CPUs; not every system can tell.
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cpus, _MAX_DEFAULT_THREADS)
+
+
+def _as_bytes(data: Any) -> bytes:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        kind = type(data).__name__
+        raise InvalidArgumentError(f"a stream is bytes, not {kind}: pass what compress gave, or the content of a file")
+    return bytes(data)
+
+
+def _integer(name: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int if it is one, numpy's kinds included, and in range."""
+    wrong = InvalidArgumentError(f"{name} is {value!r}: use an integer from {low} to {high}")
+    try:
+        number = index(value)
+    except TypeError as error:
+        raise wrong from error
+    if isinstance(value, bool) or not low <= number <= high:
+        raise wrong
+    return number

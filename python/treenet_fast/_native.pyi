@@ -1,0 +1,39 @@
+"""The native library (csrc/bindings). Its errors are the classes of treenet_fast.errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def cpu_isas() -> list[str]: ...
+
+class Model:
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], hash: bytes) -> None: ...
+
+class Codec:
+    def __init__(self, model: Model, isa: str, threads: int) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    def encode(self, image: NDArray[np.uint8], quality: int, grey: bool) -> bytes: ...
+    def decode(self, data: bytes, max_pixels: int) -> NDArray[np.uint8]: ...
+    def trace_encode(self, image: NDArray[np.uint8], quality: int) -> dict[str, NDArray[Any]]: ...
+    def trace_decode(self, data: bytes, max_pixels: int) -> dict[str, NDArray[Any]]: ...
+
+def info(data: bytes, max_pixels: int) -> dict[str, Any]: ...
+def rans_encode(
+    symbols: NDArray[np.int16],
+    tables: NDArray[np.uint8],
+    frequency: NDArray[np.uint16],
+    offset: NDArray[np.int32],
+    count: NDArray[np.int32],
+) -> bytes: ...
+def rans_decode(
+    data: bytes,
+    tables: NDArray[np.uint8],
+    frequency: NDArray[np.uint16],
+    offset: NDArray[np.int32],
+    count: NDArray[np.int32],
+) -> NDArray[np.int16]: ...
