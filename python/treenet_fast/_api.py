@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from treenet_fast import _native, model_file
 from treenet_fast._version import __version__
-from treenet_fast.errors import BackendError, ImageTooLargeError, InvalidArgumentError
-from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, normalise, restore
+from treenet_fast.errors import BackendError, InvalidArgumentError
+from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, check_pixels, normalise, restore
 
 ISAS = ("scalar", "avx2", "avx512vnni")
 """The instruction sets that there is code for, slowest first."""
@@ -125,11 +125,7 @@ class Codec:
 
     def _encode(self, image: RgbImage, quality: int) -> bytes:
         height, width, _ = image.pixels.shape
-        if height * width > self._max_pixels:
-            raise ImageTooLargeError(
-                f"the image has {width}x{height} pixels, beyond the limit of {self._max_pixels}: "
-                "shrink it, or raise max_pixels"
-            )
+        check_pixels(width, height, self._max_pixels)
         return self._native.encode(image.pixels, quality, image.grey)
 
     def _decode(self, data: Any, output: Output | None) -> ImageLike:

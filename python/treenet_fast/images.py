@@ -105,6 +105,14 @@ def restore(pixels: NDArray[np.uint8], output: Output | None) -> ImageLike:
     raise InvalidArgumentError(f"output is {output!r}: use 'torch', 'numpy', 'pil' or None")
 
 
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raises `ImageTooLargeError` for more than `max_pixels` pixels."""
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"the image has {width}x{height} pixels, beyond the limit of {max_pixels}: shrink it, or raise max_pixels"
+        )
+
+
 def _normalise_one(image: ImageLike) -> RgbImage:
     if isinstance(image, Image.Image):
         return _from_pil(image)

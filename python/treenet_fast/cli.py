@@ -1,0 +1,303 @@
+"""The command `treenet-fast`; also `python -m treenet_fast`.
+
+Exit status: 0 if all went well, 1 after an error, 2 for a wrong command line, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import secrets
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from treenet_fast._api import DEFAULT_MAX_PIXELS, Codec, StreamInfo, info
+from treenet_fast._version import __version__
+from treenet_fast.errors import TreeNetError
+from treenet_fast.images import check_pixels
+
+PROGRAM = "treenet-fast"
+STREAM_SUFFIX = ".tnf"
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+"""The files of a folder that are taken for images; a file that is named itself may have any suffix."""
+
+_MAX_STREAM_BYTES = 24 + (1 << 28)  # the longest that a header can announce (SPEC §8); more is never read
+
+
+class CommandError(Exception):
+    """What the command has to say before it gives up on a file; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    target: Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command with `arguments` (those of the process if None) and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return _complain("interrupted", status=130)
+    except (CommandError, TreeNetError) as error:
+        return _complain(str(error))
+    except MemoryError:
+        return _complain("out of memory: shrink the image")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Compress images to .tnf files and back.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("source", metavar="IN", type=Path, help="a file, or a folder")
+    common.add_argument("target", metavar="OUT", type=Path, help="a file, or a folder if IN is one")
+    common.add_argument("--model", metavar="FILE", type=Path, help="a model file other than the package's own")
+    common.add_argument("--threads", metavar="N", type=_whole_number, help="default: one a usable CPU, up to 16")
+    common.add_argument(
+        "--max-pixels",
+        metavar="N",
+        type=_whole_number,
+        default=DEFAULT_MAX_PIXELS,
+        help="refuse larger images (default: %(default)s)",
+    )
+
+    compress = commands.add_parser("compress", parents=[common], help="images to .tnf files")
+    compress.add_argument("--quality", metavar="Q", type=_quality, default=50, help="1 to 100 (default: %(default)s)")
+    compress.set_defaults(run=_compress)
+
+    decompress = commands.add_parser("decompress", parents=[common], help=".tnf files to images (folders: to PNG)")
+    decompress.set_defaults(run=_decompress)
+
+    show = commands.add_parser("info", help="what the header of a .tnf file says")
+    show.add_argument("source", metavar="FILE", type=Path)
+    show.add_argument("--json", action="store_true", help="print one JSON object")
+    show.set_defaults(run=_info)
+    return parser
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _quality(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 100")
+    return int(text)
+
+
+def _compress(options: argparse.Namespace) -> int:
+    jobs = _jobs(options.source, options.target, IMAGE_SUFFIXES, STREAM_SUFFIX)
+    codec = Codec(options.model, threads=options.threads, max_pixels=options.max_pixels)
+    # Our limit, not Pillow's: it is checked before the pixels are read.
+    Image.MAX_IMAGE_PIXELS = None
+
+    def work(job: Job) -> bytes:
+        image = _read_image(job.source, options.max_pixels)
+        stream: bytes = codec.compress(image, options.quality)
+        _write(job.target, stream)
+        return stream
+
+    return _run(options, jobs, work)
+
+
+def _decompress(options: argparse.Namespace) -> int:
+    jobs = _jobs(options.source, options.target, (STREAM_SUFFIX,), ".png")
+    formats = {job.target: _image_format(job.target) for job in jobs}
+    codec = Codec(options.model, threads=options.threads, max_pixels=options.max_pixels)
+
+    def work(job: Job) -> bytes:
+        stream = _read_stream(job.source)
+        image = codec.decompress(stream, output="pil")
+        content = io.BytesIO()
+        try:
+            image.save(content, formats[job.target])
+        except (OSError, ValueError) as error:
+            raise CommandError(f"{job.target}: this format cannot hold the image: {error}") from error
+        _write(job.target, content.getbuffer())
+        return stream
+
+    return _run(options, jobs, work)
+
+
+def _info(options: argparse.Namespace) -> int:
+    try:
+        header = info(_read_stream(options.source))
+    except TreeNetError as error:
+        raise CommandError(f"{options.source}: {error}") from error
+    if options.json:
+        _say(json.dumps({**asdict(header), "bits_per_pixel": header.bits_per_pixel}))
+    else:
+        _say(_describe(header))
+    return 0
+
+
+def _describe(header: StreamInfo) -> str:
+    rows = {
+        "size": f"{header.width}x{header.height}{' grey' if header.grey else ''}",
+        "quality": header.quality,
+        "bytes": f"{header.bytes} ({header.bits_per_pixel:.3f} bpp), header {header.header_bytes}",
+        "segments": header.segments,
+        "model": header.model_id,
+        "version": header.version,
+    }
+    return "\n".join(f"{name + ':':<10}{value}" for name, value in rows.items())
+
+
+def _run(options: argparse.Namespace, jobs: list[Job], work: Callable[[Job], bytes]) -> int:
+    """Does the jobs, one after another. `work` writes the target and returns the stream, read or written."""
+    start = time.perf_counter()
+    streams: list[StreamInfo] = []
+    problems: list[str] = []
+    bar = _ProgressBar(len(jobs)) if options.source.is_dir() and sys.stderr.isatty() else None
+    try:
+        for job in jobs:
+            if bar is not None:
+                bar.show(job.source.name)
+            try:
+                streams.append(info(work(job)))
+            except TreeNetError as error:
+                problems.append(f"{job.source}: {error}")
+            except CommandError as error:
+                problems.append(str(error))
+    finally:
+        if bar is not None:
+            bar.clear()
+    if streams:
+        size = sum(stream.bytes for stream in streams)
+        pixels = sum(stream.width * stream.height for stream in streams)
+        rates = f"{size} bytes, {8 * size / pixels:.3f} bpp, {time.perf_counter() - start:.2f} s"
+        if options.source.is_dir():
+            _say(f"{options.source} -> {options.target}: {len(streams)} of {len(jobs)} files, {rates}")
+        else:
+            _say(f"{jobs[0].source} -> {jobs[0].target}: {streams[0].width}x{streams[0].height}, {rates}")
+    for problem in problems:
+        _complain(problem)
+    return 1 if problems else 0
+
+
+def _jobs(source: Path, target: Path, suffixes: tuple[str, ...], target_suffix: str) -> list[Job]:
+    """One job for a file; for a folder one for each file in it, at any depth, with one of the suffixes."""
+    if not source.is_dir():
+        if not source.exists():
+            raise CommandError(f"{source}: no such file or folder")
+        if target.is_dir():
+            target = target / source.with_suffix(target_suffix).name
+        if target.exists() and target.samefile(source):
+            raise CommandError(f"{target}: is the input; name another output")
+        return [Job(source, target)]
+    if target.exists() and not target.is_dir():
+        raise CommandError(f"{target}: is no folder, but {source} is one; name a folder as output")
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    if not files:
+        raise CommandError(f"{source}: holds no {', '.join(suffixes)} files")
+    sources: dict[Path, Path] = {}
+    for file in files:
+        output = target / file.relative_to(source).with_suffix(target_suffix)
+        if output in sources:
+            raise CommandError(f"{file}: {sources[output].name} beside it would become {output.name} too; rename one")
+        sources[output] = file
+    return [Job(file, output) for output, file in sources.items()]
+
+
+def _read_image(path: Path, max_pixels: int) -> Image.Image:
+    """The image, turned as its EXIF orientation says; of several frames the first."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about damaged metadata
+            with Image.open(path) as image:
+                check_pixels(image.width, image.height, max_pixels)
+                return ImageOps.exif_transpose(image)
+    except TreeNetError:
+        raise
+    except UnidentifiedImageError as error:
+        raise CommandError(f"{path}: is no image of a kind that Pillow reads") from error
+    except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
+        system = error.strerror if isinstance(error, OSError) else None
+        raise CommandError(f"{path}: {system or f'cannot be read as an image, it may be damaged: {error}'}") from error
+
+
+def _read_stream(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_STREAM_BYTES + 1)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror or error}") from error
+
+
+def _image_format(path: Path) -> str:
+    """Pillow's name of the format that the suffix stands for."""
+    name = Image.registered_extensions().get(path.suffix.lower())
+    if name is None or name not in Image.SAVE:
+        raise CommandError(f"{path}: no image format to write has the suffix {path.suffix!r}; use .png, for one")
+    return name
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    """Writes the file whole or not at all: under another name first. Folders above it are made."""
+    final = Path(os.path.realpath(path))  # so that a link stays a link
+    temporary = final.parent / f".{PROGRAM}-{secrets.token_hex(8)}.tmp"
+    try:
+        if final.exists() and not final.is_file():
+            raise CommandError(f"{path}: is no ordinary file; name another output")
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+            temporary.replace(final)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+class _ProgressBar:
+    """One line on a terminal's standard error, written over and over."""
+
+    _WIDTH = 30
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+
+    def show(self, name: str) -> None:
+        """Draws the bar as another file, `name`, begins."""
+        filled = self._WIDTH * self._done // self._total
+        line = f"[{'#' * filled:<{self._WIDTH}}] {self._done}/{self._total} {name}"
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        sys.stderr.write(f"\r\x1b[K{line[: columns - 1]}")
+        sys.stderr.flush()
+        self._done += 1
+
+    def clear(self) -> None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def _say(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"  # names of files can hold what no encoding can
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
+        # What is left in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise CommandError(f"standard output: {error.strerror}") from error
+
+
+def _complain(problem: str, status: int = 1) -> int:
+    print(f"{PROGRAM}: {' '.join(problem.split())}", file=sys.stderr)
+    return status
