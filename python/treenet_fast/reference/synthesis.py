@@ -1,0 +1,51 @@
+"""The decoder's gain and the synthesis tree (SPEC §2.6, §6)."""
+
+import torch
+from torch import Tensor
+
+from .arithmetic import (
+    LIMITS,
+    Model,
+    convolution,
+    dequantise,
+    inverse_gdn,
+    per_channel,
+    requantise,
+    requantise_leaky,
+    round_and_clamp,
+    shuffle,
+    to_float,
+)
+from .fusion import fuse
+from .trace import Trace
+
+
+def residual_up(model: Model, name: str, activation: Tensor, zero_point: int) -> Tensor:
+    """SPEC §2.6: ``[32, h, w]`` to ``[32, 2h, 2w]`` uint8."""
+    conv1, conv2, skip = f"{name}.conv1", f"{name}.conv2", f"{name}.skip"
+    inner = int(model[f"{conv1}.zero_point"])
+    t = shuffle(requantise_leaky(model, conv1, convolution(model, conv1, activation, zero_point), torch.uint8, inner))
+    g = inverse_gdn(model, f"{name}.igdn", convolution(model, conv2, t, inner))
+    s = shuffle(dequantise(model, skip, convolution(model, skip, activation, zero_point)))
+    return round_and_clamp(g + s, *LIMITS[torch.uint8], int(model[f"{name}.zero_point"])).to(torch.uint8)
+
+
+def synthesis(model: Model, latents: list[Tensor], quality: int, trace: Trace) -> Tensor:
+    """The extended image ``[3, 16h, 16w]`` uint8 of the four decoded latents ``[32, h, w]`` int16 (SPEC §6)."""
+    nodes, zero_point = [], 0
+    for b, latent in enumerate(latents):
+        gain = per_channel(model["gain.decode"][quality - 1, 32 * b : 32 * (b + 1)])
+        nodes.append(round_and_clamp(to_float(latent) * gain, *LIMITS[torch.int16]).to(torch.int16))
+    trace.record_all([f"X.{b}" for b in range(4)], nodes)
+    for k in range(4):
+        names = [f"synthesis.level{k}.{i}" for i in range(4 - k)]
+        nodes = [residual_up(model, name, node, zero_point) for name, node in zip(names, nodes, strict=True)]
+        trace.record_all(names, nodes)
+        # The nodes of a level share their zero point (SPEC §6), and fusion keeps it.
+        zero_point = int(model[f"{names[0]}.zero_point"])
+        fusions = [f"synthesis.fusion{k}.{i}" for i in range(3 - k)]
+        if fusions:
+            nodes = [fuse(model, name, nodes[i], nodes[i + 1], zero_point) for i, name in enumerate(fusions)]
+            trace.record_all(fusions, nodes)
+    output = convolution(model, "synthesis.output", nodes[0], zero_point)
+    return requantise(model, "synthesis.output", output, torch.uint8)
