@@ -1,13 +1,13 @@
-#include "container.h"
+#include "codec/container.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <string>
 
-#include "bytes.h"
-#include "crc32.h"
-#include "error.h"
-#include "leb128.h"
+#include "codec/bytes.h"
+#include "codec/crc32.h"
+#include "codec/error.h"
+#include "codec/leb128.h"
 
 namespace treenet {
 namespace {

@@ -1,11 +1,11 @@
-#include "crc32.h"
+#include "codec/crc32.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 
-#include "bytes.h"
+#include "codec/bytes.h"
 
 namespace treenet {
 namespace {

@@ -1,10 +1,10 @@
-#include "entropy_tables.h"
+#include "codec/entropy_tables.h"
 
 #include <algorithm>
 #include <limits>
 #include <string>
 
-#include "error.h"
+#include "codec/error.h"
 
 namespace treenet {
 namespace {

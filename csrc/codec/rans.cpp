@@ -1,4 +1,4 @@
-#include "rans.h"
+#include "codec/rans.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "bytes.h"
-#include "error.h"
-#include "leb128.h"
+#include "codec/bytes.h"
+#include "codec/error.h"
+#include "codec/leb128.h"
 
 namespace treenet {
 namespace {
@@ -46,17 +46,17 @@ constexpr auto for_each_lane_count() {
 // was due: no branch, since nothing predicts it.
 inline uint32_t encode_symbol(uint32_t state, const Divisor& divisor, uint8_t*& words) {
   const uint32_t frequency = divisor.interval.frequency;
-  const bool full = state >= frequency << 16;
+  const uint32_t full = state >= frequency << 16;
   store_le16(words - 2, static_cast<uint16_t>(state));
-  words -= full ? 2 : 0;
-  state = full ? state >> 16 : state;
+  words -= 2 * full;
+  state >>= 16 * full;
   // With the reciprocal r = ⌊2^32 / f⌋, the quotient ⌊state * r / 2^32⌋ is right or one too small, because
   //     0 <= state / f - state * r / 2^32 = state / 2^32 * (2^32 / f - r) < 1.
   uint32_t quotient = static_cast<uint32_t>(static_cast<uint64_t>(state) * divisor.reciprocal >> 32);
   uint32_t remainder = state - quotient * frequency;
-  const bool small = remainder >= frequency;
-  quotient += small ? 1 : 0;
-  remainder -= small ? frequency : 0;
+  const uint32_t small = remainder >= frequency;
+  quotient += small;
+  remainder -= small * frequency;
   return (quotient << 16) + remainder + divisor.interval.cumulative;
 }
 
@@ -212,11 +212,10 @@ struct DecodeGroups {
         const TableInfo& info = infos[tables[lane]];
         uint32_t state = x[lane];
         const int16_t symbol = decode_symbol(info, cells + tables[lane] * kCellsPerTable, intervals, state);
-        // No branch: nothing predicts whether a word is due.
-        const bool due = state < kLowerBound;
-        const uint32_t filled = state << 16 | load_le16(words);
-        x[lane] = due ? filled : state;
-        words += due ? 2 : 0;
+        // Arithmetic in place of a branch: nothing predicts whether a word is due.
+        const uint32_t due = state < kLowerBound;
+        x[lane] = (state << (16 * due)) | (load_le16(words) & (0 - due));
+        words += 2 * due;
         symbols[lane] = symbol;
         escapes |= symbol == value_of(info, info.count);
       }

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "entropy_tables.h"
+#include "codec/entropy_tables.h"
 
 namespace treenet {
 

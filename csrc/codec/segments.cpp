@@ -1,4 +1,4 @@
-#include "segments.h"
+#include "codec/segments.h"
 
 #include <algorithm>
 
