@@ -17,7 +17,7 @@ LIMITS = {torch.uint8: (0, 255), torch.int16: (-32768, 32767)}
 
 _LEAK = torch.tensor(0.01, dtype=torch.float32)
 # Float64 values that one band of a convolution may unfold to: bounds memory, and does not change a sum.
-_BAND_VALUES = 1 << 23
+_BAND_VALUES = 1 << 20
 
 
 def to_float(integers: Tensor) -> Tensor:
@@ -92,12 +92,21 @@ def shuffle(channels: Tensor) -> Tensor:
     return functional.pixel_shuffle(channels, 2)
 
 
+def square_root(values: Tensor) -> Tensor:
+    """The correctly rounded float32 square root.
+
+    PyTorch's own is not always: on a CPU it comes from MKL, which is off by a unit in the last place now and then. A root
+    in float64 is near enough: that of a float32 keeps 2^-51 away, relatively, from where float32 rounding turns.
+    """
+    return values.to(torch.float64).sqrt().to(torch.float32)
+
+
 def _gdn_terms(model: Model, name: str, accumulators: Tensor) -> tuple[Tensor, Tensor]:
     """``u`` and ``sqrt(float(n))`` of SPEC §2.4."""
     u = to_float(accumulators) * per_channel(model[f"{name}.numerator"])
     k = round_and_clamp(to_float(accumulators.abs()) * per_channel(model[f"{name}.magnitude"]), 0, 181)
     n = accumulate(k * k, model[f"{name}.gamma"][:, :, None, None], model[f"{name}.beta"])
-    return u, to_float(n).sqrt()
+    return u, square_root(to_float(n))
 
 
 def gdn(model: Model, name: str, accumulators: Tensor) -> Tensor:
