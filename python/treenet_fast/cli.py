@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted", status=130)
     except (CommandError, TreeNetError) as error:
         return _complain(str(error))
+    except OSError as error:  # a path that the system cannot even look up
+        return _complain(f"{error.filename}: {error.strerror}")
     except MemoryError:
         return _complain("out of memory: shrink the image")
 
@@ -278,7 +280,7 @@ class _ProgressBar:
         """Draws the bar as another file, `name`, begins."""
         filled = self._WIDTH * self._done // self._total
         line = f"[{'#' * filled:<{self._WIDTH}}] {self._done}/{self._total} {name}"
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some terminals do not know
         sys.stderr.write(f"\r\x1b[K{line[: columns - 1]}")
         sys.stderr.flush()
         self._done += 1

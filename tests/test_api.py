@@ -1,0 +1,279 @@
+import dataclasses
+import inspect
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import treenet_fast
+from synthetic import synthetic_image, synthetic_integer_model
+from treenet_fast import Codec, _api, errors, model_file
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
+
+
+def test_bytes_do_not_depend_on_the_kind_of_image(thumbnail, thumbnail_stream):
+    tensor = torch.from_numpy(thumbnail).permute(2, 0, 1)
+    kinds = [tensor, tensor.float() / 255, thumbnail / 255, Image.fromarray(thumbnail)]
+    for kind in kinds:
+        assert treenet_fast.compress(kind) == thumbnail_stream
+
+
+def test_outputs(thumbnail_stream):
+    array = treenet_fast.decompress(thumbnail_stream, "numpy")
+    assert array.dtype == np.uint8
+    assert array.shape == (37, 50, 3)
+    for output in (None, "torch"):
+        tensor = treenet_fast.decompress(thumbnail_stream, output)
+        assert torch.equal(tensor, torch.from_numpy(array).permute(2, 0, 1))
+    image = treenet_fast.decompress(thumbnail_stream, "pil")
+    assert image.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(image), array)
+
+
+def test_decoded_pixels_belong_to_the_caller(thumbnail_stream):
+    first = treenet_fast.decompress(thumbnail_stream, "numpy")
+    kept = first.copy()
+    first[:] = 0
+    np.testing.assert_array_equal(treenet_fast.decompress(thumbnail_stream, "numpy"), kept)
+
+
+@pytest.mark.parametrize("buffer", [bytearray, memoryview])
+def test_other_buffers(thumbnail_stream, buffer):
+    expected = treenet_fast.decompress(thumbnail_stream)
+    assert torch.equal(treenet_fast.decompress(buffer(thumbnail_stream)), expected)
+    assert treenet_fast.info(buffer(thumbnail_stream)) == treenet_fast.info(thumbnail_stream)
+
+
+def test_grey_stays_grey(thumbnail):
+    grey = thumbnail[:, :, 1]
+    stream = treenet_fast.compress(grey, 80)
+    assert treenet_fast.info(stream).grey
+    decoded = treenet_fast.decompress(stream, "numpy")
+    assert decoded.shape == grey.shape
+    assert treenet_fast.decompress(stream).shape == (1, *grey.shape)
+    assert treenet_fast.decompress(stream, "pil").mode == "L"
+    # SPEC §3: the mean, rounded, of the three channels that the same image gives as RGB.
+    rgb = treenet_fast.decompress(treenet_fast.compress(np.stack([grey] * 3, axis=-1), 80), "numpy").astype(int)
+    np.testing.assert_array_equal(decoded, (2 * rgb.sum(axis=2) + 3) // 6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (40, 1), (7, 5), (15, 16), (17, 33), (63, 65)])
+def test_sizes(height, width):
+    stream = treenet_fast.compress(synthetic_image(height, width))
+    assert treenet_fast.decompress(stream, "numpy").shape == (height, width, 3)
+
+
+def test_batches_and_lists_are_their_images_one_by_one(thumbnail):
+    images = [thumbnail, 255 - thumbnail, thumbnail[::-1]]
+    streams = [treenet_fast.compress(image, 30) for image in images]
+    tensors = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    for batch in (images, tuple(images), np.stack(images), tensors):
+        assert treenet_fast.compress(batch, 30) == streams
+    decoded = treenet_fast.decompress(streams)
+    assert isinstance(decoded, list)
+    assert torch.equal(torch.stack(decoded), torch.stack([treenet_fast.decompress(stream) for stream in streams]))
+    assert treenet_fast.compress([]) == treenet_fast.decompress([]) == []
+    assert treenet_fast.compress([thumbnail[:9], thumbnail]) == [
+        treenet_fast.compress(thumbnail[:9]),
+        treenet_fast.compress(thumbnail),
+    ]
+
+
+def test_quality_buys_fidelity_with_bytes(photograph):
+    qualities = [1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
+    codec = Codec()
+    streams = [codec.compress(photograph, quality) for quality in qualities]
+    sizes = [len(stream) for stream in streams]
+    assert sizes == sorted(set(sizes))
+    fidelity = [psnr(photograph, codec.decompress(stream, "numpy")) for stream in streams]
+    assert fidelity[0] > 22
+    assert fidelity[-1] > fidelity[5] > fidelity[0] + 1
+
+
+@pytest.mark.parametrize("quality", [0, 101, -1, 50.0, "50", True, None, np.float32(50), [50]])
+def test_bad_quality(thumbnail, quality):
+    with pytest.raises(errors.InvalidArgumentError, match=r"quality is .* from 1 to 100"):
+        treenet_fast.compress(thumbnail, quality)
+
+
+def test_integers_of_numpy_are_integers(thumbnail, thumbnail_stream):
+    assert Codec(threads=np.int64(1)).compress(thumbnail, np.uint8(50)) == thumbnail_stream
+
+
+@pytest.mark.parametrize("arguments", [{"threads": 0}, {"threads": 257}, {"threads": 1.5}, {"max_pixels": 0}])
+def test_bad_codec_arguments(arguments):
+    with pytest.raises(errors.InvalidArgumentError, match=next(iter(arguments))):
+        Codec(**arguments)
+
+
+@pytest.mark.parametrize("data", ["stream", 5, None, np.zeros(4, np.uint8)])
+def test_data_that_is_not_bytes(data):
+    with pytest.raises(errors.InvalidArgumentError, match="a stream is bytes"):
+        treenet_fast.decompress(data)
+    with pytest.raises(errors.InvalidArgumentError, match="a stream is bytes"):
+        treenet_fast.info(data)
+
+
+def test_pixel_limit(thumbnail, thumbnail_stream):
+    enough = Codec(max_pixels=37 * 50)
+    assert enough.compress(thumbnail) == thumbnail_stream
+    assert enough.decompress(thumbnail_stream, "numpy").shape == (37, 50, 3)
+    short = Codec(max_pixels=37 * 50 - 1)
+    with pytest.raises(errors.ImageTooLargeError, match="limit of 1849"):
+        short.compress(thumbnail)
+    with pytest.raises(errors.ImageTooLargeError, match="limit of 1849"):
+        short.decompress(thumbnail_stream)
+
+
+def test_no_pixel_limit(thumbnail, thumbnail_stream):
+    assert Codec(max_pixels=None).compress(thumbnail) == thumbnail_stream
+
+
+def test_info(thumbnail_stream):
+    info = treenet_fast.info(thumbnail_stream)
+    model = Codec().model
+    assert dataclasses.asdict(info) == {
+        "width": 50,
+        "height": 37,
+        "quality": 50,
+        "grey": False,
+        "version": 1,
+        "model_id": model.hash.hex()[:8],
+        "bytes": len(thumbnail_stream),
+        "header_bytes": 21,  # SPEC §8: 17, and 1, 1 and 2 for width, height and the payload's length
+        "segments": 1,
+    }
+    assert info.bits_per_pixel == 8 * len(thumbnail_stream) / (37 * 50)
+
+
+def test_header_of_an_ordinary_image_is_small(photograph):
+    assert treenet_fast.info(treenet_fast.compress(photograph)).header_bytes <= 24
+
+
+def test_models(tmp_path, thumbnail, thumbnail_stream):
+    other = synthetic_integer_model()
+    path = tmp_path / "other.safetensors"
+    model_file.save(path, other.tensors, {"name": "other"})
+    codec = Codec(path)
+    assert codec.model.name == "other"
+    stream = codec.compress(thumbnail)
+    assert treenet_fast.info(stream).model_id == other.hash.hex()[:8]
+    assert stream == Codec(other).compress(thumbnail) == treenet_fast.compress(thumbnail, model=str(path))
+    assert torch.equal(codec.decompress(stream), treenet_fast.decompress(stream, model=other))
+    assert Codec(model_file.default_model_path()).compress(thumbnail) == thumbnail_stream
+
+
+def test_missing_model_file(tmp_path):
+    with pytest.raises(errors.ModelFileError, match=r"absent\.safetensors"):
+        Codec(tmp_path / "absent.safetensors")
+
+
+def test_isa_by_argument():
+    for isa in treenet_fast.backend_info().available_isas:
+        assert Codec(isa=isa).isa == isa
+    with pytest.raises(errors.BackendError, match=r"isa is 'neon', .* use one of scalar"):
+        Codec(isa="neon")
+
+
+def test_isa_by_environment(monkeypatch, thumbnail, thumbnail_stream):
+    for isa in treenet_fast.backend_info().available_isas:
+        monkeypatch.setenv("TREENET_FAST_ISA", isa)
+        assert treenet_fast.backend_info().isa == Codec().isa == isa
+        assert _api._codec(None, None).isa == isa
+        assert treenet_fast.compress(thumbnail) == thumbnail_stream
+    monkeypatch.setenv("TREENET_FAST_ISA", "sse9")
+    for call in (Codec, treenet_fast.backend_info, lambda: treenet_fast.compress(thumbnail)):
+        with pytest.raises(errors.BackendError, match=r"TREENET_FAST_ISA is 'sse9', .* use one of scalar"):
+            call()
+    monkeypatch.setenv("TREENET_FAST_ISA", "")
+    assert treenet_fast.backend_info().isa == treenet_fast.backend_info().available_isas[-1]
+
+
+def test_isa_that_the_machine_lacks(monkeypatch):
+    monkeypatch.setattr(_api._native, "cpu_isas", lambda: ["scalar"])
+    monkeypatch.setenv("TREENET_FAST_ISA", "avx2")
+    with pytest.raises(errors.BackendError, match="this machine lacks it: use one of scalar"):
+        Codec()
+
+
+def test_backend_info():
+    info = treenet_fast.backend_info()
+    assert info.version == treenet_fast.__version__
+    assert info.available_isas[0] == "scalar"
+    assert set(info.available_isas) <= set(_api.ISAS)
+    assert info.threads == min(len(os.sched_getaffinity(0)), 16) == Codec().threads
+
+
+def test_one_codec_in_many_threads():
+    images = [synthetic_image(20 + 9 * i, 90 - 7 * i, seed=i) for i in range(8)]
+    codec = Codec(threads=2)
+    streams = codec.compress(images)
+    pixels = codec.decompress(streams, "numpy")
+
+    def round_trip(i):
+        stream = codec.compress(images[i % 8])
+        return stream, codec.decompress(stream, "numpy")
+
+    with ThreadPoolExecutor(8) as pool:
+        for i, (stream, decoded) in enumerate(pool.map(round_trip, range(32))):
+            assert stream == streams[i % 8]
+            np.testing.assert_array_equal(decoded, pixels[i % 8])
+
+
+def test_first_calls_in_many_threads_share_a_codec(monkeypatch, thumbnail, thumbnail_stream):
+    monkeypatch.setattr(_api, "_codecs", {})
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: treenet_fast.compress(thumbnail), range(16))) == {thumbnail_stream}
+    assert len(_api._codecs) == 1
+
+
+def _compress_in_child(connection, codec, image):
+    connection.send((treenet_fast.compress(image), codec.compress(image)))
+
+
+def test_codecs_survive_a_fork(thumbnail, thumbnail_stream):
+    """Data loaders fork: a child has the parent's codecs but not their threads."""
+    codec = Codec(threads=2)
+    assert codec.compress(thumbnail) == thumbnail_stream
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_compress_in_child, args=(sender, codec, thumbnail))
+    child.start()
+    try:
+        assert receiver.poll(60)
+        assert receiver.recv() == (thumbnail_stream, thumbnail_stream)
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_torch_is_not_imported_for_arrays():
+    program = """
+import sys
+import numpy as np
+import treenet_fast
+image = np.full((5, 7, 3), 100, np.uint8)
+decoded = treenet_fast.decompress(treenet_fast.compress(image), "numpy")
+assert decoded.shape == image.shape
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_every_error_is_a_treenet_error():
+    classes = [item for _, item in inspect.getmembers(errors, inspect.isclass)]
+    assert len(classes) > 10
+    for item in classes:
+        assert issubclass(item, errors.TreeNetError)
+        assert issubclass(item, ValueError)
