@@ -1,0 +1,50 @@
+"""Variable rate: gain vectors on the latents (Cui et al., 2021), and what quality means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+QUALITY_MIN, QUALITY_MAX = 1, 100
+
+#: Weights of the mean squared error (0..1 scale, times 255²) against bits a pixel, at the five points.
+DEFAULT_LAMBDAS = (0.00125, 0.0025, 0.005, 0.01, 0.02)
+
+
+class Gains(nn.Module):
+    """Gains of all latents' channels at a few points, interpolated linearly in their logarithm over quality 1..100."""
+
+    def __init__(self, channels: int, lambdas: Sequence[float] = DEFAULT_LAMBDAS) -> None:
+        super().__init__()
+        self.lambdas = tuple(lambdas)
+        # Latents start with a spread of several steps: with less, all of them round to zero and nothing is learnt.
+        start = torch.linspace(math.log(4.0), math.log(16.0), len(self.lambdas))[:, None].repeat(1, channels)
+        self.log_encode = nn.Parameter(start.clone())
+        self.log_decode = nn.Parameter(-start)
+
+    def encode(self, quality: Tensor) -> Tensor:
+        """Gains before the bottlenecks, `[N, channels, 1, 1]`, for `quality` `[N]` in 1..100."""
+        return self._gain(self.log_encode, quality)
+
+    def decode(self, quality: Tensor) -> Tensor:
+        """Gains after the bottlenecks, `[N, channels, 1, 1]`."""
+        return self._gain(self.log_decode, quality)
+
+    def rate_weight(self, quality: Tensor) -> Tensor:
+        """The lambda to train `quality` `[N]` with, `[N]`: geometric between the points."""
+        log_lambdas = torch.tensor(self.lambdas, device=quality.device).log()
+        return self._interpolate(log_lambdas[:, None], quality).exp()[:, 0]
+
+    def _gain(self, points: Tensor, quality: Tensor) -> Tensor:
+        return self._interpolate(points, quality).exp()[:, :, None, None]
+
+    @staticmethod
+    def _interpolate(points: Tensor, quality: Tensor) -> Tensor:
+        position = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * (len(points) - 1)
+        left = position.floor().clamp(0, len(points) - 2)
+        fraction = (position - left)[:, None]
+        index = left.long()
+        return points[index] * (1 - fraction) + points[index + 1] * fraction
