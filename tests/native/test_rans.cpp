@@ -1,0 +1,146 @@
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "check.h"
+#include "codec/crc32.h"
+#include "codec/rans.h"
+#include "rans_oracle.h"
+
+namespace treenet {
+namespace {
+
+using testing::decode;
+using testing::encode;
+using testing::oracle_encode;
+using testing::Random;
+using testing::random_stage;
+using testing::RawTables;
+using testing::Stage;
+using testing::symbols_of;
+using Bytes = std::vector<uint8_t>;
+
+RawTables even_table() {
+  RawTables tables;
+  tables.add(0, {32768});  // 0 in the lower half of the slots, the escape in the upper
+  return tables;
+}
+
+TEST("streams that can be checked by hand") {
+  const EntropyTables tables = even_table().build();
+  CHECK_EQUAL(encode(tables, {}), (Bytes{0, 0, 0, 1, 0}));
+  // 0x10000 = 2 * 32768 + 0, so the state becomes 2 << 16.
+  CHECK_EQUAL(encode(tables, {{{0}, {0}}}), (Bytes{0, 0, 0, 2, 0}));
+  // Backwards: -300 and 5 are escapes, 0x10000 -> 0x28000 -> 0x58000; then 0: -> 0xB0000. Their numbers are
+  // 2 * 299 + 1 = 599 = D7 04 and 2 * 4 = 08, backwards from the end.
+  CHECK_EQUAL(encode(tables, {{{0, 5, -300}, {0, 0, 0}}}), (Bytes{0, 0, 0, 0x0B, 0, 0x04, 0xD7, 0x08}));
+  // The state doubles fifteen times to 2^31; the sixteenth symbol puts its lower half as a word.
+  CHECK_EQUAL(encode(tables, {{std::vector<int16_t>(16, 0), std::vector<uint8_t>(16, 0)}}),
+              (Bytes{0, 0, 0, 1, 0, 0, 0}));
+}
+
+TEST("pinned streams of every number of lanes") {
+  const RawTables raw = testing::various_tables();
+  const EntropyTables tables = raw.build();
+  const std::vector<uint32_t> expected = {0x76A4A8E1, 0xA49283E0, 0x851B3149, 0x71A93CBA, 0x9919C034, 0xF59EF170};
+  Random random(20);
+  for (int log2_lanes = 0; log2_lanes <= 5; ++log2_lanes) {
+    const auto bytes = encode(tables, {random_stage(random, raw, (size_t{1024} << log2_lanes) + 17)});
+    CHECK_EQUAL(bytes[0], log2_lanes);
+    CHECK_EQUAL(crc32(bytes), expected[static_cast<size_t>(log2_lanes)]);
+  }
+}
+
+TEST("the number of lanes follows the number of symbols of all stages") {
+  const EntropyTables tables = even_table().build();
+  for (const size_t n : {0, 1, 1023, 1024, 2047, 2048, 4095, 4096, 8191, 8192, 16383, 16384, 32767, 32768, 200000}) {
+    std::vector<Stage> stages;
+    for (const size_t part : {n / 3, n / 4, n - n / 3 - n / 4}) {
+      stages.push_back({std::vector<int16_t>(part), std::vector<uint8_t>(part)});
+    }
+    int log2_lanes = 0;
+    while (log2_lanes < 5 && size_t{1024} << (log2_lanes + 1) <= n) ++log2_lanes;
+    const auto bytes = encode(tables, stages);
+    CHECK_EQUAL(bytes[0], log2_lanes);
+    CHECK_EQUAL(SegmentDecoder(tables, bytes).lanes(), 1 << log2_lanes);
+    CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+  }
+}
+
+TEST("bytes are those of the oracle, and decode, for stages of any length") {
+  const RawTables raw = testing::various_tables();
+  const EntropyTables tables = raw.build();
+  Random random(1);
+  for (int round = 0; round < 300; ++round) {
+    const uint32_t limit = 1u << random.below(16);
+    std::vector<Stage> stages;
+    for (uint32_t i = random.below(4); i > 0; --i) stages.push_back(random_stage(random, raw, random.below(limit)));
+    const auto bytes = encode(tables, stages);
+    CHECK_EQUAL(bytes, oracle_encode(raw, stages, bytes[0]));
+    CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+  }
+}
+
+TEST("a decoder takes any number of lanes") {
+  const RawTables raw = testing::various_tables();
+  const EntropyTables tables = raw.build();
+  Random random(2);
+  for (int log2_lanes = 0; log2_lanes <= 5; ++log2_lanes) {
+    for (size_t size = 0; size <= 70; ++size) {
+      const std::vector<Stage> stages = {random_stage(random, raw, size), random_stage(random, raw, random.below(200)),
+                                         random_stage(random, raw, 70 - size)};
+      const auto bytes = oracle_encode(raw, stages, log2_lanes);
+      CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+    }
+  }
+}
+
+TEST("every 16-bit symbol, inside its table or outside") {
+  const RawTables raw = testing::various_tables();
+  const EntropyTables tables = raw.build();
+  for (int table = 0; table < tables.size(); ++table) {
+    Stage stage;
+    for (int symbol = -32768; symbol <= 32767; ++symbol) stage.symbols.push_back(static_cast<int16_t>(symbol));
+    stage.tables.assign(stage.symbols.size(), static_cast<uint8_t>(table));
+    CHECK(decode(tables, {stage}, encode(tables, {stage})) == symbols_of({stage}));
+  }
+}
+
+TEST("reciprocals divide exactly for every frequency") {
+  Random random(3);
+  for (uint32_t frequency = 32; frequency <= 65536 - 32;) {
+    RawTables raw;
+    for (; raw.offsets.size() < kMaximumTables && frequency <= 65536 - 32; ++frequency) raw.add(0, {frequency});
+    Stage stage;
+    for (uint32_t round = 0; round < 16; ++round) {
+      for (size_t table = 0; table < raw.offsets.size(); ++table) {
+        stage.symbols.push_back(static_cast<int16_t>(random.below(2)));
+        stage.tables.push_back(static_cast<uint8_t>(table));
+      }
+    }
+    const auto bytes = encode(raw.build(), {stage});
+    CHECK(bytes == oracle_encode(raw, {stage}, bytes[0]));
+  }
+}
+
+TEST("a segment is appended to what is there") {
+  const EntropyTables tables = even_table().build();
+  Bytes out = {9, 8, 7};
+  encode_segment(tables, {}, out);
+  CHECK_EQUAL(out, (Bytes{9, 8, 7, 0, 0, 0, 1, 0}));
+}
+
+TEST("arguments are checked") {
+  const EntropyTables tables = even_table().build();
+  CHECK_ERROR(encode(tables, {{{0, 0}, {0}}}), ErrorCode::kInvalidArgument, "2 symbols and 1 table indices");
+  CHECK_ERROR(encode(tables, {{{0, 0}, {0, 1}}}), ErrorCode::kInvalidArgument, "no entropy table 1");
+  const Bytes bytes = encode(tables, {});
+  SegmentDecoder decoder(tables, bytes);
+  std::vector<int16_t> symbols(2);
+  const std::vector<uint8_t> one = {0}, unknown = {0, 3};
+  CHECK_ERROR(decoder.decode_stage(one, symbols), ErrorCode::kInvalidArgument, "room for 2 symbols");
+  CHECK_ERROR(decoder.decode_stage(unknown, symbols), ErrorCode::kInvalidArgument, "no entropy table 3");
+}
+
+}  // namespace
+}  // namespace treenet
