@@ -257,10 +257,10 @@ void encode_segment(const EntropyTables& tables, std::span<const StageSymbols> s
 SegmentDecoder::SegmentDecoder(const EntropyTables& tables, std::span<const uint8_t> bytes) : tables_(tables) {
   if (bytes.empty()) fail("a segment has no bytes");
   if (bytes[0] > kMaximumLog2Lanes) fail("a segment has an impossible number of lanes");
-  lanes_ = 1 << bytes[0];
-  const size_t header_size = 1 + 4 * static_cast<size_t>(lanes_);
+  log2_lanes_ = bytes[0];
+  const size_t header_size = 1 + 4 * static_cast<size_t>(lanes());
   if (bytes.size() < header_size) fail("a segment is shorter than its coder states");
-  for (int lane = 0; lane < lanes_; ++lane) {
+  for (int lane = 0; lane < lanes(); ++lane) {
     states_[lane] = load_le32(&bytes[1 + 4 * static_cast<size_t>(lane)]);
     if (states_[lane] < kLowerBound) fail("a segment starts with an impossible coder state");
   }
@@ -275,10 +275,10 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
                                                  " table indices; give one index for each symbol");
   }
   tables_.check_indices(tables);
-  const size_t lanes = static_cast<size_t>(lanes_);
+  const size_t lanes = size_t{1} << log2_lanes_;
   Unread unread{words_, escapes_};
-  const size_t groups = kDecodeGroups[std::countr_zero(lanes)](tables_, states_.data(), tables.data(), symbols.data(),
-                                                               symbols.size() / lanes, unread);
+  const size_t groups = kDecodeGroups[log2_lanes_](tables_, states_.data(), tables.data(), symbols.data(),
+                                                   symbols.size() / lanes, unread);
   // What remains: a group that is not whole, or the symbols in the segment's last few words.
   for (size_t i = groups * lanes; i < symbols.size(); ++i) {
     const TableInfo& info = tables_.infos()[tables[i]];
@@ -298,7 +298,7 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
 
 void SegmentDecoder::finish() const {
   if (words_ != escapes_) fail("bytes are left over after the last symbol of a segment");
-  for (int lane = 0; lane < lanes_; ++lane) {
+  for (int lane = 0; lane < lanes(); ++lane) {
     if (states_[lane] != kLowerBound) fail("a coder does not end in the state that it has to");
   }
 }

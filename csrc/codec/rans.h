@@ -39,12 +39,12 @@ class SegmentDecoder {
   // After the last stage: every state is back where encoding began, and no byte is left over.
   void finish() const;
 
-  int lanes() const { return lanes_; }
+  int lanes() const { return 1 << log2_lanes_; }
 
  private:
   const EntropyTables& tables_;
-  int lanes_;
-  std::array<uint32_t, kMaximumLanes> states_;  // of the first lanes_ lanes, each at least 2^16 between symbols
+  int log2_lanes_;
+  std::array<uint32_t, kMaximumLanes> states_;  // of the lanes in use, each at least 2^16 between symbols
   const uint8_t* words_;                        // the next word
   const uint8_t* escapes_;                      // one past the next escape byte, which are read backwards; >= words_
 };
