@@ -18,7 +18,6 @@ constexpr size_t kStreamCrcFrom = 8;                           // the checksum i
 constexpr size_t kFixedSize = 17;                              // up to and with quality
 constexpr uint32_t kGreyFlag = 0x80;                           // above the quality
 constexpr uint32_t kMaximumQuality = 100;
-constexpr uint32_t kMaximumSide = 65535;
 constexpr size_t kMaximumPayload = (size_t{1} << (7 * kLeb128MaximumBytes)) - 1;
 constexpr int kSideMaximumBytes = 3;
 
@@ -93,7 +92,7 @@ void check_magic_and_version(std::span<const uint8_t> stream) {
 }  // namespace
 
 std::vector<uint8_t> write_stream(const StreamInfo& info, std::span<const std::vector<uint8_t>> segments) {
-  const auto side_fits = [](int side) { return side >= 1 && static_cast<uint32_t>(side) <= kMaximumSide; };
+  const auto side_fits = [](int side) { return side >= 1 && side <= kMaximumSide; };
   if (!side_fits(info.width) || !side_fits(info.height)) {
     fail(ErrorCode::kInvalidArgument, "image of " + std::to_string(info.width) + " x " + std::to_string(info.height) +
                                           " pixels; sides have to be 1 to " + std::to_string(kMaximumSide));

@@ -10,6 +10,7 @@
 namespace treenet {
 
 inline constexpr uint8_t kStreamVersion = 1;
+inline constexpr int kMaximumSide = 65535;  // of an image
 
 using ModelId = std::array<uint8_t, 4>;  // the first bytes of the model's hash
 

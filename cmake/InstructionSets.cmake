@@ -1,0 +1,22 @@
+# Flags for the files of one instruction set, where the compiler and the target have it. Everything else is built for the
+# platform's baseline, and csrc/cpu/dispatch.cpp chooses at run time.
+include(CheckCXXSourceCompiles)
+
+function(treenet_add_isa target isa source)
+  set(flags ${ARGN})
+  string(TOUPPER ${isa} name)
+  string(REPLACE ";" " " flags_text "${flags}")
+  string(GENEX_STRIP "${flags_text}" flags_text)
+  set(CMAKE_REQUIRED_FLAGS "${flags_text}")
+  check_cxx_source_compiles("
+    #if !defined(__x86_64__) && !defined(__i386__)
+    #error other target
+    #endif
+    #include <immintrin.h>
+    int main() { return 0; }" TREENET_COMPILES_${name})
+  if(TREENET_COMPILES_${name})
+    set_source_files_properties(${source} PROPERTIES
+      COMPILE_OPTIONS "${flags}"
+      COMPILE_DEFINITIONS "TREENET_HAVE_${name}=1")
+  endif()
+endfunction()

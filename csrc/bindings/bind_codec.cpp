@@ -1,0 +1,192 @@
+// Model, Codec and info: the native codec for the Python API. Arrays are numpy's; the GIL is released around native work.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/codec.h"
+#include "codec/error.h"
+#include "codec/segments.h"
+#include "cpu/backend.h"
+#include "cpu/dispatch.h"
+
+namespace py = pybind11;
+
+namespace treenet {
+namespace {
+
+using Image = py::array_t<std::uint8_t, py::array::c_style>;
+
+constexpr int kMaximumThreads = 1024;
+
+std::span<const std::uint8_t> bytes_of(const py::bytes& data) {
+  const std::string_view view = data;
+  return {reinterpret_cast<const std::uint8_t*>(view.data()), view.size()};
+}
+
+DType dtype_of(const std::string& name, const py::array& array) {
+  const py::dtype dtype = array.dtype();
+  if (dtype.equal(py::dtype::of<std::uint8_t>())) return DType::kU8;
+  if (dtype.equal(py::dtype::of<std::int8_t>())) return DType::kI8;
+  if (dtype.equal(py::dtype::of<std::uint16_t>())) return DType::kU16;
+  if (dtype.equal(py::dtype::of<std::int32_t>())) return DType::kI32;
+  if (dtype.equal(py::dtype::of<float>())) return DType::kF32;
+  throw Error(ErrorCode::kModelFile, "model: tensor '" + name + "' has a type that no model has");
+}
+
+std::shared_ptr<const Model> make_model(const py::dict& tensors, const py::bytes& hash) {
+  const auto digest = bytes_of(hash);
+  std::array<std::uint8_t, 32> content_hash;
+  if (digest.size() != content_hash.size()) {
+    throw Error(ErrorCode::kInvalidArgument, "the model's hash must have 32 bytes");
+  }
+  std::copy(digest.begin(), digest.end(), content_hash.begin());
+  TensorMap views;
+  std::vector<py::array> kept;  // contiguous copies where the caller's are not
+  for (const auto& [key, value] : tensors) {
+    const std::string name = py::cast<std::string>(key);
+    kept.push_back(py::array::ensure(value, py::array::c_style));
+    const py::array& array = kept.back();
+    if (!array) throw Error(ErrorCode::kModelFile, "model: '" + name + "' is not an array");
+    views[name] = {dtype_of(name, array), {array.shape(), array.shape() + array.ndim()}, array.data()};
+  }
+  return std::make_shared<const Model>(views, content_hash);
+}
+
+std::unique_ptr<Codec> make_codec(const std::shared_ptr<const Model>& model, const std::string& isa, int threads) {
+  if (threads < 1 || threads > kMaximumThreads) {
+    throw Error(ErrorCode::kInvalidArgument, "threads is " + std::to_string(threads) + "; it must be 1 to 1024");
+  }
+  return std::make_unique<Codec>(model, std::make_unique<cpu::CpuBackend>(*model, isa, threads));
+}
+
+ImageView view_of(const Image& image) {
+  if (image.ndim() != 3 || image.shape(2) != 3) {
+    throw Error(ErrorCode::kInvalidArgument, "the image must be a uint8 array [height, width, 3]");
+  }
+  for (int side = 0; side < 2; ++side) {
+    if (image.shape(side) < 1 || image.shape(side) > kMaximumSide) {
+      throw Error(ErrorCode::kTooLarge, "the image is " + std::to_string(image.shape(1)) + " x " +
+                                            std::to_string(image.shape(0)) + "; the format has sides of 1 to 65535");
+    }
+  }
+  return {image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1))};
+}
+
+py::bytes encode(const Codec& codec, const Image& image, int quality, bool grey) {
+  const ImageView view = view_of(image);
+  std::vector<std::uint8_t> stream;
+  {
+    const py::gil_scoped_release unlocked;
+    stream = codec.encode(view, quality, grey);
+  }
+  return py::bytes(reinterpret_cast<const char*>(stream.data()), stream.size());
+}
+
+Image decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels) {
+  const auto stream = bytes_of(data);
+  const Header header = parse_header(stream, max_pixels);
+  Image pixels(std::vector<py::ssize_t>{header.height, header.width, 3});
+  std::uint8_t* to = pixels.mutable_data();
+  {
+    const py::gil_scoped_release unlocked;
+    codec.decode(header, stream, to);
+  }
+  if (!header.grey) return pixels;
+  Image grey(std::vector<py::ssize_t>{header.height, header.width});
+  grey_from_rgb(to, static_cast<std::size_t>(grey.size()), grey.mutable_data());
+  return grey;
+}
+
+py::dict dict_of(const Trace& trace) {
+  const auto array = [](const Trace::Entry& entry) -> py::array {
+    switch (entry.dtype) {
+      case DType::kU8:
+        return py::array_t<std::uint8_t>(entry.shape, entry.data.data());
+      default:
+        return py::array_t<std::int16_t>(entry.shape, reinterpret_cast<const std::int16_t*>(entry.data.data()));
+    }
+  };
+  py::dict result;
+  for (const auto& [name, entry] : trace.entries) result[py::str(name)] = array(entry);
+  return result;
+}
+
+py::dict trace_encode(const Codec& codec, const Image& image, int quality) {
+  const ImageView view = view_of(image);
+  Trace trace;
+  {
+    const py::gil_scoped_release unlocked;
+    codec.encode(view, quality, false, &trace);
+  }
+  return dict_of(trace);
+}
+
+py::dict trace_decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels) {
+  const auto stream = bytes_of(data);
+  const Header header = parse_header(stream, max_pixels);
+  Image pixels(std::vector<py::ssize_t>{header.height, header.width, 3});
+  Trace trace;
+  std::uint8_t* to = pixels.mutable_data();
+  {
+    const py::gil_scoped_release unlocked;
+    codec.decode(header, stream, to, &trace);
+  }
+  py::dict result = dict_of(trace);
+  result["pixels"] = pixels;
+  return result;
+}
+
+py::dict info(const py::bytes& data, std::uint64_t max_pixels) {
+  const auto stream = bytes_of(data);
+  const Header header = parse_header(stream, max_pixels);
+  std::string id;
+  for (const std::uint8_t byte : header.model_id) {
+    char text[3];
+    std::snprintf(text, sizeof(text), "%02x", byte);
+    id += text;
+  }
+  const auto latent_side = [](int side) { return (side + 15) / 16; };
+  py::dict result;
+  result["version"] = static_cast<int>(kStreamVersion);
+  result["width"] = header.width;
+  result["height"] = header.height;
+  result["quality"] = header.quality;
+  result["grey"] = header.grey;
+  result["model_id"] = id;
+  result["bytes"] = stream.size();
+  result["header_bytes"] = header.header_size;
+  result["segments"] = segments(latent_side(header.height), latent_side(header.width)).size();
+  return result;
+}
+
+}  // namespace
+
+void bind_codec(py::module_& module) {
+  module.def("cpu_isas", &cpu::usable_isas, "Instruction-set paths that run here, slowest first.");
+  module.def("info", &info, py::arg("data"), py::arg("max_pixels"), "The header of a stream, checked.");
+  py::class_<Model, std::shared_ptr<Model>>(module, "Model", "A checked integer model (SPEC §9).")
+      .def(py::init([](const py::dict& tensors, const py::bytes& hash) {
+             return std::const_pointer_cast<Model>(make_model(tensors, hash));
+           }),
+           py::arg("tensors"), py::arg("hash"));
+  py::class_<Codec>(module, "Codec", "A codec on one instruction set; safe for many threads.")
+      .def(py::init([](const std::shared_ptr<Model>& model, const std::string& isa, int threads) {
+             return make_codec(model, isa, threads);
+           }),
+           py::arg("model"), py::arg("isa"), py::arg("threads"))
+      .def_property_readonly("isa", [](const Codec& codec) { return codec.backend().name(); })
+      .def_property_readonly("threads", &Codec::threads)
+      .def("encode", &encode, py::arg("image"), py::arg("quality"), py::arg("grey"))
+      .def("decode", &decode, py::arg("data"), py::arg("max_pixels"))
+      .def("trace_encode", &trace_encode, py::arg("image"), py::arg("quality"))
+      .def("trace_decode", &trace_decode, py::arg("data"), py::arg("max_pixels"));
+}
+
+}  // namespace treenet

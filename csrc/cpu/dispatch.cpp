@@ -1,0 +1,76 @@
+// Compiled without instruction-set flags: it runs on every machine.
+#include "cpu/dispatch.h"
+
+#include "codec/error.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#define TREENET_X86 1
+#endif
+
+namespace treenet::cpu {
+namespace {
+
+struct Features {
+  bool avx2 = false, avx512vnni = false;
+};
+
+#if defined(TREENET_X86)
+// XCR0 tells which registers the operating system saves.
+unsigned long long enabled_state() {
+  unsigned low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<unsigned long long>(high) << 32) | low;
+}
+
+Features detect() {
+  unsigned a, b, c, d;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return {};
+  const unsigned long long state = enabled_state();
+  constexpr unsigned long long kYmm = 0x06, kZmm = 0xE6;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return {};
+  constexpr unsigned kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+  return {.avx2 = (state & kYmm) == kYmm && (b & bit_AVX2) != 0,
+          .avx512vnni = (state & kZmm) == kZmm && (b & kAvx512) == kAvx512 && (c & bit_AVX512VNNI) != 0};
+}
+#else
+Features detect() { return {}; }
+#endif
+
+struct Path {
+  const KernelTable* table;  // null where the build lacks it
+  const char* name;
+  bool runs;
+};
+
+std::vector<Path> paths() {
+  static const Features features = detect();
+  return {{kernels_scalar(), "scalar", true},
+          {kernels_avx2(), "avx2", features.avx2},
+          {kernels_avx512vnni(), "avx512vnni", features.avx512vnni}};
+}
+
+}  // namespace
+
+std::vector<std::string> usable_isas() {
+  std::vector<std::string> names;
+  for (const Path& path : paths()) {
+    if (path.table != nullptr && path.runs) names.push_back(path.name);
+  }
+  return names;
+}
+
+const KernelTable& kernels_for(const std::string& isa) {
+  std::string usable;
+  for (const std::string& name : usable_isas()) usable += (usable.empty() ? "" : ", ") + name;
+  for (const Path& path : paths()) {
+    if (isa != path.name) continue;
+    if (path.table != nullptr && path.runs) return *path.table;
+    throw Error(ErrorCode::kBackend, "instruction set '" + isa + "' is not available " +
+                                         (path.table == nullptr ? "in this build" : "on this machine") +
+                                         "; usable here: " + usable);
+  }
+  throw Error(ErrorCode::kBackend, "unknown instruction set '" + isa + "'; usable here: " + usable);
+}
+
+}  // namespace treenet::cpu

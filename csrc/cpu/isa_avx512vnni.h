@@ -1,0 +1,209 @@
+// Primitives in AVX-512 with VNNI. Contracts: isa_scalar.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstring>
+#include <type_traits>
+
+#include "cpu/lines.h"
+
+namespace treenet::cpu::TREENET_ISA {
+
+using U8Line = std::uint8_t;
+inline constexpr std::int32_t kU8Group = 4;
+
+inline __m512i broadcast4(const std::uint8_t* from) {
+  std::int32_t value;
+  std::memcpy(&value, from, sizeof(value));
+  return _mm512_set1_epi32(value);
+}
+
+// 24 accumulators stay in registers: 12 pixels x 2 vectors, or 6 x 4. A group costs their VNNI instructions, as many
+// broadcasts (load ports) as pixels and 2 or 4 weight loads.
+template <class Element, int kOutputs, int kStride>
+inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                       std::ptrdiff_t stride, std::int32_t* accumulators) {
+  constexpr int kPixels = kBlock / kOutputs;
+  constexpr int kVectors = kOutputs / 16;
+  const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
+  const std::uint8_t* block_weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
+  __m512i sum[kPixels][kVectors];
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) {
+    const __m512i bias = _mm512_loadu_si512(conv.bias + block * kOutputs + 16 * v);
+#pragma GCC unroll 16
+    for (int p = 0; p < kPixels; ++p) sum[p][v] = bias;
+  }
+  for (int t = 0; t < conv.taps; ++t) {
+    const std::uint8_t* pixel = taps[t];
+    const std::uint8_t* weights = block_weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes;
+    for (int g = 0; g < conv.groups; ++g, pixel += 4, weights += 64 * kVectors) {
+      __m512i weight[kVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) weight[v] = _mm512_load_si512(weights + 64 * v);
+#pragma GCC unroll 16
+      for (int p = 0; p < kPixels; ++p) {
+        const __m512i value = broadcast4(pixel + p * step);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          if constexpr (sizeof(Element) == 1) {
+            sum[p][v] = _mm512_dpbusd_epi32(sum[p][v], value, weight[v]);
+          } else {
+            sum[p][v] = _mm512_dpwssd_epi32(sum[p][v], value, weight[v]);
+          }
+        }
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int p = 0; p < kPixels; ++p) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) _mm512_store_si512(accumulators + p * kOutputs + 16 * v, sum[p][v]);
+  }
+}
+
+// rne of values clamped to integer bounds, plus the zero point.
+inline __m512i round_clamped(__m512 value, __m512 low, __m512 high, __m512i zero_point) {
+  return _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, low), high)), zero_point);
+}
+
+inline void store16(std::uint8_t* to, __m512i values) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values));
+}
+inline void store16(std::int16_t* to, __m512i values) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(values));
+}
+inline __m512i load16(const std::uint8_t* from) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+inline __m512i load16(const std::int16_t* from) {
+  return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+
+template <int kOutputs, bool kLeaky, class Out>
+inline void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
+                             std::int32_t zero_point, std::int32_t lo, std::int32_t hi, Out* out) {
+  const __m512 low = _mm512_set1_ps(static_cast<float>(lo - zero_point));
+  const __m512 high = _mm512_set1_ps(static_cast<float>(hi - zero_point));
+  const __m512i zero = _mm512_set1_epi32(zero_point);
+#pragma GCC unroll 4
+  for (int v = 0; v < kOutputs / 16; ++v) {
+    const __m512 multiplier = _mm512_loadu_ps(conv.multiplier + block * kOutputs + 16 * v);
+    const __m512 negative = _mm512_loadu_ps(conv.multiplier_negative + block * kOutputs + 16 * v);
+    for (int p = 0; p < kBlock / kOutputs; ++p) {
+      const __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(accumulators + p * kOutputs + 16 * v));
+      __m512 scaled = _mm512_mul_ps(value, multiplier);
+      // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
+      if constexpr (kLeaky) scaled = _mm512_max_ps(scaled, _mm512_mul_ps(value, negative));
+      store16(out + p * kOutputs + 16 * v, round_clamped(scaled, low, high, zero));
+    }
+  }
+}
+
+inline void gdn_prepare_block(const std::int32_t* accumulators, const float* numerator, const float* magnitude,
+                              float* values, std::int16_t* squares) {
+  const __m512 limit = _mm512_set1_ps(181.0f);
+#pragma GCC unroll 2
+  for (int v = 0; v < 2; ++v) {
+    const __m512 scale = _mm512_loadu_ps(numerator + 16 * v), size = _mm512_loadu_ps(magnitude + 16 * v);
+    for (int i = 16 * v; i < kBlock; i += kChannels) {
+      const __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i));
+      _mm512_store_ps(values + i, _mm512_mul_ps(value, scale));
+      const __m512i k = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_mul_ps(_mm512_abs_ps(value), size), limit));
+      store16(squares + i, _mm512_mullo_epi32(k, k));
+    }
+  }
+}
+
+template <bool kInverse>
+inline void gdn_finish_block(const std::int32_t* norms, float* values) {
+  for (int i = 0; i < kBlock; i += 16) {
+    const __m512 root = _mm512_sqrt_ps(_mm512_cvtepi32_ps(_mm512_load_si512(norms + i)));
+    const __m512 value = _mm512_load_ps(values + i);
+    _mm512_store_ps(values + i, kInverse ? _mm512_mul_ps(value, root) : _mm512_div_ps(value, root));
+  }
+}
+
+template <int kOutputs, class Out>
+inline void add_skip_block(const float* values, const std::int32_t* accumulators, const float* multiplier,
+                           std::int32_t zero_point, Out* out) {
+  constexpr std::int32_t kLow = sizeof(Out) == 1 ? 0 : -32768, kHigh = sizeof(Out) == 1 ? 255 : 32767;
+  const __m512 low = _mm512_set1_ps(static_cast<float>(kLow - zero_point));
+  const __m512 high = _mm512_set1_ps(static_cast<float>(kHigh - zero_point));
+  const __m512i zero = _mm512_set1_epi32(zero_point);
+#pragma GCC unroll 4
+  for (int v = 0; v < kOutputs / 16; ++v) {
+    const __m512 scale = _mm512_loadu_ps(multiplier + 16 * v);
+    for (int i = 16 * v; i < kBlock; i += kOutputs) {
+      const __m512 skip = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i)), scale);
+      store16(out + i, round_clamped(_mm512_add_ps(_mm512_load_ps(values + i), skip), low, high, zero));
+    }
+  }
+}
+
+// The model's 128 bytes, four to a lane of 32 bits, in two registers: entry k is byte k % 4 of lane k / 4.
+struct SigmoidTable {
+  __m512i low, high;
+
+  explicit SigmoidTable(const std::uint8_t* bytes)
+      : low(_mm512_loadu_si512(bytes)), high(_mm512_loadu_si512(bytes + 64)) {}
+  __m512i look_up(__m512i k) const {
+    const __m512i lane = _mm512_permutex2var_epi32(low, _mm512_srli_epi32(k, 2), high);
+    const __m512i shift = _mm512_slli_epi32(_mm512_and_si512(k, _mm512_set1_epi32(3)), 3);
+    return _mm512_and_si512(_mm512_srlv_epi32(lane, shift), _mm512_set1_epi32(255));
+  }
+};
+
+template <class T>
+inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
+                        const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
+  const SigmoidTable table(sigmoid);
+  const __m512 low = _mm512_set1_ps(-127.0f), high = _mm512_set1_ps(127.0f);
+  const __m512i half = _mm512_set1_epi32(128);
+#pragma GCC unroll 2
+  for (int v = 0; v < 2; ++v) {
+    const __m512 scale = _mm512_loadu_ps(multiplier + 16 * v), offset = _mm512_loadu_ps(global + 16 * v);
+    for (int i = 16 * v; i < kBlock; i += kChannels) {
+      const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i)), scale);
+      const __m512i l =
+          _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_add_ps(local, offset), low), high));
+      const __m512i size = table.look_up(_mm512_abs_epi32(l));
+      const __mmask16 negative = _mm512_movepi32_mask(l);
+      const __m512i weight = _mm512_mask_sub_epi32(_mm512_add_epi32(half, size), negative, half, size);
+      const __m512i from = load16(y + i);
+      const __m512i product = _mm512_mullo_epi32(weight, _mm512_sub_epi32(load16(x + i), from));
+      store16(out + i, _mm512_add_epi32(from, _mm512_srai_epi32(_mm512_add_epi32(product, half), 8)));
+    }
+  }
+}
+
+inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
+  const __m512 low = _mm512_set1_ps(-32768.0f), high = _mm512_set1_ps(32767.0f);
+  for (int c = 0; c < kChannels; c += 16) {
+    const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(load16(in + c)), _mm512_loadu_ps(gain + c));
+    store16(out + c, round_clamped(value, low, high, _mm512_setzero_si512()));
+  }
+}
+
+inline void output_pixels(const std::int32_t* above, const std::int32_t* here, const std::int32_t* below,
+                          const PackedOutput& output, std::int32_t count, std::uint8_t* out) {
+  const __m128i bias = _mm_loadu_si128(reinterpret_cast<const __m128i*>(output.bias));
+  const __m128 multiplier = _mm_loadu_ps(output.multiplier);
+  const __m128 low = _mm_setzero_ps(), high = _mm_set1_ps(255.0f);
+  const std::int32_t* lines[3] = {above, here, below};
+  for (std::int32_t i = 0; i < count; ++i) {
+    __m128i sum = bias;
+#pragma GCC unroll 9
+    for (int tap = 0; tap < 9; ++tap) {
+      const std::int32_t* at = lines[tap / 3] + static_cast<std::ptrdiff_t>(i + tap % 3) * kChannels + tap * 3;
+      sum = _mm_add_epi32(sum, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    }
+    const __m128 value = _mm_mul_ps(_mm_cvtepi32_ps(sum), multiplier);
+    const __m128i rounded = _mm_cvtps_epi32(_mm_min_ps(_mm_max_ps(value, low), high));
+    const std::int32_t packed = _mm_cvtsi128_si32(_mm_cvtepi32_epi8(rounded));
+    std::memcpy(out + 3 * i, &packed, 3);
+  }
+}
+
+}  // namespace treenet::cpu::TREENET_ISA

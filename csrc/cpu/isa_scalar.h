@@ -1,0 +1,137 @@
+// The plain C++ twin of the vector primitives, and their contract.
+//
+// A block is kBlock int32 accumulators, [12 pixels][32 outputs] or [6][64]; see kernels.h. Every primitive is exactly the
+// arithmetic of SPEC §2, element by element.
+#pragma once
+
+#include <cmath>
+#include <type_traits>
+
+#include "cpu/lines.h"
+
+namespace treenet::cpu::TREENET_ISA {
+
+using U8Line = std::uint8_t;  // the type of a u8 activation in a line
+inline constexpr std::int32_t kU8Group = 4;
+
+// rne(value) clamped to [lo, hi]. The bounds are integers, so clamping first is the same.
+inline std::int32_t round_clamped(float value, float lo, float hi) {
+  const float clamped = value < lo ? lo : value > hi ? hi : value;
+  return static_cast<std::int32_t>(std::lrintf(clamped));
+}
+
+// accumulators[pixel][output] = bias + sum over taps and groups of weights * elements. `taps[t]` is the first pixel's data for tap t;
+// pixels follow each other at kStride bytes, or at `stride` where kStride is 0.
+template <class Element, int kOutputs, int kStride>
+void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::ptrdiff_t stride,
+                std::int32_t* accumulators) {
+  constexpr int kPixels = kBlock / kOutputs;
+  constexpr int kElements = 4 / sizeof(Element);
+  using Weight = std::conditional_t<sizeof(Element) == 1, std::int8_t, std::int16_t>;
+  const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
+  const std::uint8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
+  const std::int32_t* bias = conv.bias + block * kOutputs;
+  for (int p = 0; p < kPixels; ++p) {
+    for (int o = 0; o < kOutputs; ++o) accumulators[p * kOutputs + o] = bias[o];
+  }
+  for (int t = 0; t < conv.taps; ++t) {
+    for (int p = 0; p < kPixels; ++p) {
+      const Element* pixel = reinterpret_cast<const Element*>(taps[t] + p * step);
+      const Weight* weight = reinterpret_cast<const Weight*>(weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes);
+      std::int32_t* row = accumulators + p * kOutputs;
+      for (int g = 0; g < conv.groups; ++g, pixel += kElements, weight += kOutputs * kElements) {
+        for (int o = 0; o < kOutputs; ++o) {
+          std::int32_t sum = 0;
+          for (int e = 0; e < kElements; ++e) sum += weight[o * kElements + e] * pixel[e];
+          // Unsigned, because the folded zero point may wrap on the way; the total does not (SPEC §9).
+          row[o] = static_cast<std::int32_t>(static_cast<std::uint32_t>(row[o]) + static_cast<std::uint32_t>(sum));
+        }
+      }
+    }
+  }
+}
+
+// SPEC §2.2, for accumulators of block `block` of `conv`; `lo`, `hi` bound the result with its zero point.
+template <int kOutputs, bool kLeaky, class Out>
+void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
+                      std::int32_t zero_point, std::int32_t lo, std::int32_t hi, Out* out) {
+  const float* multiplier = conv.multiplier + block * kOutputs;
+  const float* negative = conv.multiplier_negative + block * kOutputs;
+  const float low = static_cast<float>(lo - zero_point), high = static_cast<float>(hi - zero_point);
+  for (int i = 0; i < kBlock; ++i) {
+    const int o = i % kOutputs;
+    const float m = kLeaky && accumulators[i] < 0 ? negative[o] : multiplier[o];
+    out[i] = static_cast<Out>(round_clamped(static_cast<float>(accumulators[i]) * m, low, high) + zero_point);
+  }
+}
+
+// SPEC §2.4: u and k * k.
+inline void gdn_prepare_block(const std::int32_t* accumulators, const float* numerator, const float* magnitude,
+                              float* values, std::int16_t* squares) {
+  for (int i = 0; i < kBlock; ++i) {
+    const float value = static_cast<float>(accumulators[i]);
+    values[i] = value * numerator[i % kChannels];
+    const std::int32_t k = round_clamped(std::fabs(value) * magnitude[i % kChannels], 0.0f, 181.0f);
+    squares[i] = static_cast<std::int16_t>(k * k);
+  }
+}
+
+// SPEC §2.4: g from u (in `values`) and n.
+template <bool kInverse>
+void gdn_finish_block(const std::int32_t* norms, float* values) {
+  for (int i = 0; i < kBlock; ++i) {
+    const float root = std::sqrt(static_cast<float>(norms[i]));
+    values[i] = kInverse ? values[i] * root : values[i] / root;
+  }
+}
+
+// SPEC §2.5, §2.6: out = clamp(rne(g + s) + zero point).
+template <int kOutputs, class Out>
+void add_skip_block(const float* values, const std::int32_t* accumulators, const float* multiplier,
+                    std::int32_t zero_point, Out* out) {
+  constexpr std::int32_t kLow = sizeof(Out) == 1 ? 0 : -32768, kHigh = sizeof(Out) == 1 ? 255 : 32767;
+  const float low = static_cast<float>(kLow - zero_point), high = static_cast<float>(kHigh - zero_point);
+  for (int i = 0; i < kBlock; ++i) {
+    const float skip = static_cast<float>(accumulators[i]) * multiplier[i % kOutputs];
+    out[i] = static_cast<Out>(round_clamped(values[i] + skip, low, high) + zero_point);
+  }
+}
+
+// SPEC §2.7 from fl's accumulators on: out = y + ((W * (x - y) + 128) >> 8).
+template <class T>
+void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
+                 const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
+  for (int i = 0; i < kBlock; ++i) {
+    const int c = i % kChannels;
+    const float local = static_cast<float>(accumulators[i]) * multiplier[c];
+    const std::int32_t l = round_clamped(local + global[c], -127.0f, 127.0f);
+    const std::int32_t weight = l < 0 ? 128 - sigmoid[-l] : 128 + sigmoid[l];
+    const std::int32_t difference = static_cast<std::int32_t>(x[i]) - y[i];
+    out[i] = static_cast<T>(y[i] + ((weight * difference + 128) >> 8));
+  }
+}
+
+inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
+  for (int c = 0; c < kChannels; ++c) {
+    out[c] = static_cast<std::int16_t>(round_clamped(static_cast<float>(in[c]) * gain[c], -32768.0f, 32767.0f));
+  }
+}
+
+// SPEC §6: pixels from three lines of products, which start one feature pixel to the left.
+inline void output_pixels(const std::int32_t* above, const std::int32_t* here, const std::int32_t* below,
+                          const PackedOutput& output, std::int32_t count, std::uint8_t* out) {
+  const std::int32_t* lines[3] = {above, here, below};
+  for (std::int32_t i = 0; i < count; ++i) {
+    for (int colour = 0; colour < 3; ++colour) {
+      std::uint32_t sum = static_cast<std::uint32_t>(output.bias[colour]);
+      for (int tap = 0; tap < 9; ++tap) {
+        sum += static_cast<std::uint32_t>(
+            lines[tap / 3][static_cast<std::ptrdiff_t>(i + tap % 3) * kChannels + tap * 3 + colour]);
+      }
+      const float value = static_cast<float>(static_cast<std::int32_t>(sum)) * output.multiplier[colour];
+      out[3 * i + colour] = static_cast<std::uint8_t>(round_clamped(value, 0.0f, 255.0f));
+    }
+  }
+}
+
+}  // namespace treenet::cpu::TREENET_ISA

@@ -1,0 +1,145 @@
+// The kernel table: what every instruction set provides, and the packed parameters that kernels read.
+//
+// This header is included by files compiled with different instruction-set flags, so it holds plain data only: no inline
+// function whose copy from one file could end up in another.
+//
+// Geometry common to all kernels: they work on blocks of kBlock values of int32 accumulators, which are 12 pixels of
+// 32 channels or 6 pixels of 64 (two neighbouring pixels of a subpixel convolution's output).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace treenet::cpu {
+
+inline constexpr int kChannels = 32;        // of every transform activation
+inline constexpr int kBlockPixels = 12;     // output pixels of one register tile
+inline constexpr int kBlock = kBlockPixels * kChannels;
+inline constexpr int kImageZeroPoint = 128;  // SPEC §3
+
+// A convolution with its weights in the order in which kernels consume them:
+//   weights[block][tap][group][out in block][4 bytes]
+// A group is four bytes of one input pixel: four u8 channels, or two s16 channels. Where an instruction set works on widened u8
+// (KernelTable::u8_group is 2), its groups are two channels everywhere.
+// `bias` has the input's zero point folded in: bias - z * sum(weights), modulo 2^32.
+// All per-channel arrays follow the packed order of output channels and are padded to whole blocks.
+struct PackedConv {
+  const std::uint8_t* weights;
+  const std::int32_t* bias;
+  const float* multiplier;
+  const float* multiplier_negative;  // multiplier * 0.01f (SPEC §2.2)
+  std::int32_t taps;
+  std::int32_t groups;
+  std::int32_t blocks;        // of `block_outputs` output channels
+  std::int32_t block_outputs;  // 32 or 64
+  std::int32_t outputs;        // before padding
+  std::int32_t tap_bytes;      // weight bytes of a tap of a block
+  std::int32_t block_bytes;    // weight bytes of a block
+};
+
+// SPEC §2.4. `gamma` is a 1x1 convolution of s16 with beta as its bias.
+struct PackedGdn {
+  PackedConv gamma;
+  const float* numerator;
+  const float* magnitude;
+};
+
+// SPEC §2.5. Output is s16 for leaves, else u8.
+struct PackedResidualDown {
+  PackedConv conv1, conv2, skip;
+  PackedGdn gdn;
+  std::int32_t input_zero_point, middle_zero_point, output_zero_point;
+};
+
+// SPEC §2.6. conv1 and skip have two blocks of 64 outputs, one for each dy; output (dx, c) of a block is 32 * dx + c.
+struct PackedResidualUp {
+  PackedConv conv1, conv2, skip;
+  PackedGdn igdn;
+  std::int32_t input_zero_point, middle_zero_point, output_zero_point;
+};
+
+// SPEC §2.7, the part that runs at every position. local1_pair takes x and y as two taps with equal weights.
+struct PackedAttention {
+  PackedConv local1, local2;
+};
+
+// SPEC §6, the output convolution, as a 1x1 convolution to 27 numbers (tap * 3 + colour) whose shifted sum is the pixel.
+struct PackedOutput {
+  PackedConv products;
+  std::int32_t bias[4];
+  float multiplier[4];
+};
+
+// SPEC §5, context and entropy parameters of one bottleneck.
+struct PackedParameters {
+  PackedConv context;               // 12 taps, those with u + v odd, in row order
+  PackedConv entropy_parameters[3];
+  const std::uint8_t* scale_index;  // [32768], index by v
+};
+
+// A tensor [height, width, channels], dense.
+struct Plane {
+  void* data;
+  std::int32_t height, width, channels;
+};
+
+// A rectangle of a kernel's output: rows [row_begin, row_end), columns [column_begin, column_end).
+struct Tile {
+  std::int32_t row_begin, row_end, column_begin, column_end;
+};
+
+// One entry an operation. All are pure functions of their arguments; `scratch` is at least KernelTable::scratch_bytes of
+// 64-byte aligned memory. A kernel writes its tile of the output and nothing else, so tiles may run at once.
+struct KernelTable {
+  const char* name;
+  std::int32_t u8_group;          // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
+  std::size_t (*scratch_bytes)();
+  std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
+  std::int32_t up_tile_columns;    // of an upsampling block; even
+
+  // Residual downsampling. `in` is the 8-bit image (3 channels) for image nodes, else u8 x 32.
+  void (*residual_down_image)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
+  void (*residual_down_u8)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
+  void (*residual_down_leaf)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
+
+  // Residual upsampling from s16 (level 0) or u8. Tiles have even columns.
+  void (*residual_up_s16)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
+  void (*residual_up_u8)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
+  // The last node with the output convolution; `out` are 8-bit RGB pixels.
+  void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out, Tile,
+                             void* scratch);
+
+  // Fusion. sum_*: adds x (+ y where not null) over positions [begin, end) to sums[32], zero points not removed.
+  void (*sum_u8)(const std::uint8_t* x, const std::uint8_t* y, std::int64_t begin, std::int64_t end,
+                 std::int64_t* sums);
+  void (*sum_s16)(const std::int16_t* x, const std::int16_t* y, std::int64_t begin, std::int64_t end,
+                  std::int64_t* sums);
+  // y + ((W * (x - y) + 128) >> 8) over positions [begin, end), W from the attention on p0 (+ p1 where not null);
+  // `global` is fg[32], `sigmoid` the 128 bytes of the model.
+  void (*blend_u8)(const PackedAttention&, const float* global, const std::uint8_t* sigmoid, const std::uint8_t* p0,
+                   const std::uint8_t* p1, const std::uint8_t* x, const std::uint8_t* y, std::uint8_t* out,
+                   std::int64_t begin, std::int64_t end, void* scratch);
+  void (*blend_s16)(const PackedAttention&, const float* global, const std::uint8_t* sigmoid, const std::int16_t* p0,
+                    const std::int16_t* p1, const std::int16_t* x, const std::int16_t* y, std::int16_t* out,
+                    std::int64_t begin, std::int64_t end, void* scratch);
+
+  // clamp(rne(float(in) * gain[channel])) to s16 over positions [begin, end) of 32 channels (SPEC §4, §6).
+  void (*gain_s16)(const std::int16_t* in, const float* gain, std::int16_t* out, std::int64_t begin, std::int64_t end);
+
+  // 3x3 convolution of s16 to s16, stride 1 or 2, rows [row_begin, row_end) of the convolution's output. `shuffle` writes output
+  // channel (dy, dx, c) of the packed order to (2i + dy, 2j + dx, c) of `out`.
+  void (*conv3x3_s16)(const PackedConv&, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
+                      bool shuffle, std::int32_t row_begin, std::int32_t row_end, void* scratch);
+
+  // Means and scale indices at the positions of `row` with row + column of the given parity (0: anchors, psi alone; 1: with
+  // the context of `decoded`). `psi` may be larger than the latent. mean: s16 x 32, index: u8 x 32.
+  void (*parameters_row)(const PackedParameters&, const Plane& psi, const Plane& decoded, const Plane& mean,
+                         const Plane& index, std::int32_t row, std::int32_t parity, void* scratch);
+};
+
+// Null where this build has no such path; whether the machine can run it is the dispatcher's business.
+const KernelTable* kernels_scalar();
+const KernelTable* kernels_avx2();
+const KernelTable* kernels_avx512vnni();
+
+}  // namespace treenet::cpu

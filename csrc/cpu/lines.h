@@ -1,0 +1,103 @@
+// Scratch memory and rings of lines, the working set of a kernel that streams rows.
+//
+// Included after TREENET_ISA is defined: everything that becomes code lives in a namespace of its instruction set, so that no
+// function compiled for one can stand in for another's.
+#pragma once
+
+#include <cstring>
+
+#include "cpu/kernels.h"
+
+namespace treenet::cpu::TREENET_ISA {
+
+// Hands out pieces of a kernel's scratch, in order, each aligned to 64 bytes.
+struct Arena {
+  std::uint8_t* next;
+
+  template <class T>
+  T* take(std::size_t count) {
+    T* piece = reinterpret_cast<T*>(next);
+    next += (count * sizeof(T) + 63) / 64 * 64;
+    return piece;
+  }
+};
+
+// The last few rows of something, row r in slot r mod (mask + 1). Rows may be negative (above the image).
+template <class T, int kSlots>
+struct LineRing {
+  static_assert((kSlots & (kSlots - 1)) == 0);
+  T* base;
+  std::ptrdiff_t length;  // elements a line, a multiple of 64 bytes
+
+  static std::ptrdiff_t rounded(std::ptrdiff_t elements) {
+    constexpr std::ptrdiff_t unit = 64 / sizeof(T);
+    return (elements + unit - 1) / unit * unit;
+  }
+  static LineRing make(Arena& arena, std::ptrdiff_t elements) {
+    const std::ptrdiff_t length = rounded(elements);
+    return {arena.take<T>(static_cast<std::size_t>(length * kSlots)), length};
+  }
+  T* at(std::int32_t row) const { return base + (row & (kSlots - 1)) * length; }
+};
+
+template <class T>
+void fill(T* to, std::ptrdiff_t count, std::int32_t value) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) to[i] = static_cast<T>(value);
+}
+
+// Copies columns [first, first + count) of a row of `in` (elements of type Stored, `in.channels` a pixel) to a line of Element, with
+// `zero_point` where the row or column lies outside. Convert widens or copies a run of elements.
+template <class Stored, class Element, class Convert>
+void load_line(const Plane& in, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point,
+               std::int32_t line_channels, Element* line, Convert convert) {
+  if (row < 0 || row >= in.height) {
+    fill(line, static_cast<std::ptrdiff_t>(count) * line_channels, zero_point);
+    return;
+  }
+  const std::int32_t begin = first < 0 ? 0 : first;
+  const std::int32_t end = first + count > in.width ? in.width : first + count;
+  const std::int32_t left = begin - first;
+  const std::int32_t inside = end > begin ? end - begin : 0;
+  fill(line, static_cast<std::ptrdiff_t>(left) * line_channels, zero_point);
+  const Stored* source =
+      static_cast<const Stored*>(in.data) + (static_cast<std::ptrdiff_t>(row) * in.width + begin) * in.channels;
+  convert(source, line + static_cast<std::ptrdiff_t>(left) * line_channels, inside);
+  fill(line + static_cast<std::ptrdiff_t>(left + inside) * line_channels,
+       static_cast<std::ptrdiff_t>(count - left - inside) * line_channels, zero_point);
+}
+
+// Converters: `pixels` pixels of the transform's 32 channels, or of the image's 3, padded to 4.
+struct CopyS16 {
+  std::int32_t channels;
+  void operator()(const std::int16_t* from, std::int16_t* to, std::int32_t pixels) const {
+    std::memcpy(to, from, static_cast<std::size_t>(pixels) * channels * sizeof(std::int16_t));
+  }
+};
+template <class Element>
+struct WidenU8 {
+  void operator()(const std::uint8_t* from, Element* to, std::int32_t pixels) const {
+    if constexpr (sizeof(Element) == 1) {
+      std::memcpy(to, from, static_cast<std::size_t>(pixels) * kChannels);
+    } else {
+      for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(pixels) * kChannels; ++i) to[i] = from[i];
+    }
+  }
+};
+template <class Element>
+struct PadRgb {
+  void operator()(const std::uint8_t* from, Element* to, std::int32_t pixels) const {
+    for (std::int32_t i = 0; i < pixels; ++i, from += 3, to += 4) {
+      to[0] = from[0];
+      to[1] = from[1];
+      to[2] = from[2];
+      to[3] = 0;  // its weights are zero
+    }
+  }
+};
+
+template <class T>
+const std::uint8_t* bytes(const T* pointer) {
+  return reinterpret_cast<const std::uint8_t*>(pointer);
+}
+
+}  // namespace treenet::cpu::TREENET_ISA

@@ -1,0 +1,240 @@
+#include "cpu/packed_model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <numeric>
+
+namespace treenet::cpu {
+
+// What a convolution's packed form is to be. Output p of the packed order is the model's output `order[p]`.
+struct Layout {
+  bool wide_input = false;  // s16 activations; else u8
+  int input_zero_point = 0;
+  int block_outputs = 32;
+  std::vector<int> order;               // empty: as in the model
+  std::function<bool(int, int)> taps;   // which (u, v) to keep, in row order; empty: all
+  int repeat_taps = 1;                  // writes all taps this many times (the pair x, y of a fusion)
+};
+
+class Packer {
+ public:
+  Packer(std::vector<AlignedBuffer>& storage, int u8_group) : storage_(storage), u8_group_(u8_group) {}
+
+  PackedConv conv(const Convolution& conv, Layout layout) {
+    if (layout.order.empty()) {
+      layout.order.resize(conv.outputs);
+      std::iota(layout.order.begin(), layout.order.end(), 0);
+    }
+    std::vector<int> taps;
+    for (int r = 0; r < layout.repeat_taps; ++r) {
+      for (int u = 0; u < conv.kernel; ++u) {
+        for (int v = 0; v < conv.kernel; ++v) {
+          if (!layout.taps || layout.taps(u, v)) taps.push_back(u * conv.kernel + v);
+        }
+      }
+    }
+    const int elements = layout.wide_input ? 2 : u8_group_;  // of a group of four bytes
+    const int area = conv.kernel * conv.kernel;
+    PackedConv packed{};
+    packed.taps = static_cast<int>(taps.size());
+    // A pixel of the image has its three channels padded to four (lines.h).
+    packed.groups = ((conv.inputs == 3 ? 4 : conv.inputs) + elements - 1) / elements;
+    packed.block_outputs = layout.block_outputs;
+    packed.outputs = conv.outputs;
+    packed.blocks = (conv.outputs + layout.block_outputs - 1) / layout.block_outputs;
+    packed.tap_bytes = packed.groups * layout.block_outputs * 4;
+    packed.block_bytes = packed.taps * packed.tap_bytes;
+
+    const int padded = packed.blocks * layout.block_outputs;
+    std::uint8_t* weights = allocate<std::uint8_t>(static_cast<std::size_t>(packed.blocks) * packed.block_bytes);
+    std::int32_t* bias = allocate<std::int32_t>(padded);
+    float* multiplier = allocate<float>(padded);
+    float* negative = allocate<float>(padded);
+    for (int p = 0; p < conv.outputs; ++p) {
+      const int o = layout.order[p];
+      std::uint8_t* block = weights + static_cast<std::size_t>(p / layout.block_outputs) * packed.block_bytes;
+      std::int64_t sum = 0;
+      for (std::size_t t = 0; t < taps.size(); ++t) {
+        for (int c = 0; c < conv.inputs; ++c) {
+          const std::int8_t weight = conv.weight[(static_cast<std::size_t>(o) * conv.inputs + c) * area + taps[t]];
+          std::uint8_t* group = block + t * packed.tap_bytes +
+                                (static_cast<std::size_t>(c / elements) * layout.block_outputs + p % layout.block_outputs) * 4;
+          put(group, c % elements, elements, weight);
+          sum += weight;
+        }
+      }
+      bias[p] = static_cast<std::int32_t>(conv.bias[o] - layout.input_zero_point * sum);
+      if (!conv.multiplier.empty()) {
+        multiplier[p] = conv.multiplier[o];
+        negative[p] = conv.multiplier[o] * 0.01f;  // SPEC §2.2
+      }
+    }
+    packed.weights = weights;
+    packed.bias = bias;
+    packed.multiplier = multiplier;
+    packed.multiplier_negative = negative;
+    return packed;
+  }
+
+  PackedGdn gdn(const Normalisation& g) {
+    PackedGdn packed{};
+    constexpr int n = kTransformChannels;
+    PackedConv& gamma = packed.gamma;
+    gamma.taps = 1;
+    gamma.groups = n / 2;
+    gamma.block_outputs = n;
+    gamma.outputs = n;
+    gamma.blocks = 1;
+    gamma.tap_bytes = gamma.block_bytes = gamma.groups * n * 4;
+    std::uint8_t* weights = allocate<std::uint8_t>(gamma.block_bytes);
+    for (int o = 0; o < n; ++o) {
+      for (int c = 0; c < n; ++c) put(weights + (c / 2 * n + o) * 4, c % 2, 2, g.gamma[o * n + c]);
+    }
+    gamma.weights = weights;
+    gamma.bias = copy(g.beta);
+    packed.numerator = copy(g.numerator);
+    packed.magnitude = copy(g.magnitude);
+    return packed;
+  }
+
+  PackedResidualDown residual_down(const ResidualBlock& block) {
+    return {
+        .conv1 = conv(block.conv1, {.input_zero_point = block.input_zero_point}),
+        .conv2 = conv(block.conv2, {.input_zero_point = block.middle_zero_point}),
+        .skip = conv(block.skip, {.input_zero_point = block.input_zero_point}),
+        .gdn = gdn(block.normalisation),
+        .input_zero_point = block.input_zero_point,
+        .middle_zero_point = block.middle_zero_point,
+        .output_zero_point = block.output_zero_point,
+    };
+  }
+
+  PackedResidualUp residual_up(const ResidualBlock& block, bool wide_input) {
+    const Layout subpixel{.wide_input = wide_input,
+                          .input_zero_point = block.input_zero_point,
+                          .block_outputs = 64,
+                          .order = subpixel_order(kTransformChannels)};
+    return {
+        .conv1 = conv(block.conv1, subpixel),
+        .conv2 = conv(block.conv2, {.input_zero_point = block.middle_zero_point}),
+        .skip = conv(block.skip, subpixel),
+        .igdn = gdn(block.normalisation),
+        .input_zero_point = block.input_zero_point,
+        .middle_zero_point = block.middle_zero_point,
+        .output_zero_point = block.output_zero_point,
+    };
+  }
+
+  PackedFusion fusion(const Fusion& fusion, bool wide) {
+    const auto attention = [&](const Attention& a, int inputs) {
+      return PackedAttention{
+          .local1 = conv(a.local1, {.wide_input = wide, .input_zero_point = fusion.zero_point, .repeat_taps = inputs}),
+          .local2 = conv(a.local2, {}),
+      };
+    };
+    return {.first = attention(fusion.first, 2), .second = attention(fusion.second, 1), .fusion = &fusion};
+  }
+
+  PackedBottleneck bottleneck(const Bottleneck& b, const Model& model) {
+    PackedBottleneck packed{};
+    for (int k = 0; k < 5; ++k) {
+      packed.hyper_analysis[k] = conv(b.hyper_analysis[k], {.wide_input = true});
+      const bool shuffled = k == 1 || k == 3;
+      const int channels = b.hyper_synthesis[k].outputs / 4;
+      packed.hyper_synthesis[k] = conv(
+          b.hyper_synthesis[k],
+          {.wide_input = true, .order = shuffled ? subpixel_order(channels) : std::vector<int>{}});
+    }
+    packed.parameters.context =
+        conv(b.context, {.wide_input = true, .taps = [](int u, int v) { return (u + v) % 2 == 1; }});
+    for (int k = 0; k < 3; ++k) {
+      packed.parameters.entropy_parameters[k] = conv(b.entropy_parameters[k], {.wide_input = true});
+    }
+    packed.parameters.scale_index = model.scale_index.data();
+    return packed;
+  }
+
+  // The output convolution as a 1x1 convolution to (tap, colour); see kernels.h.
+  PackedOutput output(const Convolution& output, int zero_point) {
+    Convolution products{.outputs = 27,
+                         .inputs = kTransformChannels,
+                         .kernel = 1,
+                         .weight = std::vector<std::int8_t>(27 * kTransformChannels),
+                         .bias = std::vector<std::int32_t>(27),
+                         .multiplier = {}};
+    for (int tap = 0; tap < 9; ++tap) {
+      for (int colour = 0; colour < 3; ++colour) {
+        for (int c = 0; c < kTransformChannels; ++c) {
+          products.weight[(tap * 3 + colour) * kTransformChannels + c] =
+              output.weight[(colour * kTransformChannels + c) * 9 + tap];
+        }
+      }
+    }
+    PackedOutput packed{};
+    packed.products = conv(products, {.input_zero_point = zero_point});
+    for (int colour = 0; colour < 3; ++colour) {
+      packed.bias[colour] = output.bias[colour];
+      packed.multiplier[colour] = output.multiplier[colour];
+    }
+    return packed;
+  }
+
+ private:
+  // Packed output (2 dy + dx) n + c of a subpixel convolution to n channels is the model's 4 c + 2 dy + dx (SPEC §2.3).
+  static std::vector<int> subpixel_order(int channels) {
+    std::vector<int> order(4 * channels);
+    for (int p = 0; p < 4 * channels; ++p) order[p] = 4 * (p % channels) + p / channels;
+    return order;
+  }
+
+  // Element `index` of a group of four bytes that holds `elements`.
+  static void put(std::uint8_t* group, int index, int elements, int weight) {
+    if (elements == 4) {
+      group[index] = static_cast<std::uint8_t>(static_cast<std::int8_t>(weight));
+    } else {
+      const std::int16_t wide = static_cast<std::int16_t>(weight);
+      std::memcpy(group + 2 * index, &wide, sizeof(wide));
+    }
+  }
+
+  template <class T>
+  T* allocate(std::size_t count) {
+    storage_.emplace_back(count * sizeof(T));
+    T* data = storage_.back().template as<T>();
+    std::memset(data, 0, count * sizeof(T));
+    return data;
+  }
+
+  template <class T>
+  const T* copy(const std::vector<T>& values) {
+    T* data = allocate<T>(values.size());
+    std::copy(values.begin(), values.end(), data);
+    return data;
+  }
+
+  std::vector<AlignedBuffer>& storage_;
+  const int u8_group_;
+};
+
+PackedModel::PackedModel(const Model& source, const KernelTable& kernels) : model(source) {
+  Packer packer(storage_, kernels.u8_group);
+  for (int level = 0; level < kLevels; ++level) {
+    for (const ResidualBlock& block : model.analysis[level]) analysis[level].push_back(packer.residual_down(block));
+    for (const ResidualBlock& block : model.synthesis[level]) {
+      synthesis[level].push_back(packer.residual_up(block, level == 0));
+    }
+  }
+  for (int level = 0; level < kLevels - 1; ++level) {
+    for (const Fusion& fusion : model.synthesis_fusion[level]) {
+      synthesis_fusion[level].push_back(packer.fusion(fusion, false));
+    }
+  }
+  for (int b = 0; b < kBottlenecks; ++b) {
+    analysis_fusion[b] = packer.fusion(model.analysis_fusion[b], true);
+    bottleneck[b] = packer.bottleneck(model.bottleneck[b], model);
+  }
+  output = packer.output(model.output, model.synthesis[kLevels - 1][0].output_zero_point);
+}
+
+}  // namespace treenet::cpu

@@ -1,0 +1,53 @@
+// Fills the kernel table for the instruction set whose primitives (isa_*.h) were included before.
+#pragma once
+
+#include "cpu/fusion.h"
+#include "cpu/hyper.h"
+#include "cpu/residual_down.h"
+#include "cpu/residual_up.h"
+
+namespace treenet::cpu::TREENET_ISA {
+
+// Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their tile.
+inline std::size_t scratch_bytes() {
+  constexpr std::size_t kBlocks = 16 * kBlock * sizeof(std::int32_t);
+  constexpr std::size_t kDown = 8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(U8Line) +
+                                4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(U8Line);
+  constexpr std::size_t kUpColumns = kUpTileColumns + 4;
+  constexpr std::size_t kUp = 8 * (kUpColumns / 2 + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
+                              4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(U8Line) +
+                              (kUpColumns + 2 * kBlockPixels) * kChannels * (1 + sizeof(U8Line)) +
+                              4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int32_t);
+  constexpr std::size_t kHyper =
+      3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels * sizeof(std::int16_t);
+  constexpr std::size_t kParameters = 5 * (2 * 9 * kBlockPixels + 16) * kChannels * sizeof(std::int16_t) +
+                                      2 * kBlockPixels * kParameterChannels * sizeof(std::int16_t);
+  constexpr std::size_t kTransform = kDown > kUp ? kDown : kUp;
+  constexpr std::size_t kBottleneck = kHyper > kParameters ? kHyper : kParameters;
+  return (kTransform > kBottleneck ? kTransform : kBottleneck) + kBlocks;
+}
+
+inline KernelTable make_table(const char* name) {
+  KernelTable table{};
+  table.name = name;
+  table.u8_group = kU8Group;
+  table.scratch_bytes = scratch_bytes;
+  table.down_tile_columns = kDownTileColumns;
+  table.up_tile_columns = kUpTileColumns;
+  table.residual_down_image = residual_down<U8Line, 4, PadRgb<U8Line>, std::uint8_t>;
+  table.residual_down_u8 = residual_down<U8Line, kChannels, WidenU8<U8Line>, std::uint8_t>;
+  table.residual_down_leaf = residual_down<U8Line, kChannels, WidenU8<U8Line>, std::int16_t>;
+  table.residual_up_s16 = residual_up<std::int16_t, std::int16_t, CopyS16Features>;
+  table.residual_up_u8 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>>;
+  table.residual_up_output = residual_up_output;
+  table.sum_u8 = sum_positions<std::uint8_t>;
+  table.sum_s16 = sum_positions<std::int16_t>;
+  table.blend_u8 = blend<std::uint8_t, U8Line>;
+  table.blend_s16 = blend<std::int16_t, std::int16_t>;
+  table.gain_s16 = gain_s16;
+  table.conv3x3_s16 = conv3x3_s16;
+  table.parameters_row = parameters_row;
+  return table;
+}
+
+}  // namespace treenet::cpu::TREENET_ISA
