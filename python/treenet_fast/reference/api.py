@@ -40,7 +40,11 @@ def codec(model: ModelLike = None, device: Device = "cpu") -> Codec:
 
 
 def compress(
-    image: ImageLike | Sequence[ImageLike], quality: int = 50, *, model: ModelLike = None, device: Device = "cpu"
+    image: ImageLike | Sequence[ImageLike],
+    quality: SupportsIndex = 50,
+    *,
+    model: ModelLike = None,
+    device: Device = "cpu",
 ) -> Any:
     """The stream of an image, or a list of streams of a batch or a list.
 
@@ -87,7 +91,7 @@ def decompress(
 
 
 def trace_encode(
-    image: ImageLike, quality: int = 50, *, model: ModelLike = None, device: Device = "cpu"
+    image: ImageLike, quality: SupportsIndex = 50, *, model: ModelLike = None, device: Device = "cpu"
 ) -> dict[str, Tensor]:
     """Every intermediate tensor ``[h, w, c]`` of the encoder for one image, by its name in SPEC.md."""
     images, _ = normalise(image)

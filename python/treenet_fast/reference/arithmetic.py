@@ -95,8 +95,8 @@ def shuffle(channels: Tensor) -> Tensor:
 def square_root(values: Tensor) -> Tensor:
     """The correctly rounded float32 square root.
 
-    PyTorch's own is not always: on a CPU it comes from MKL, which is off by a unit in the last place now and then. A root
-    in float64 is near enough: that of a float32 keeps 2^-51 away, relatively, from where float32 rounding turns.
+    PyTorch's own is not always: on a CPU it comes from MKL, which is off by a unit in the last place now and then. A
+    root in float64 is near enough: that of a float32 keeps 2^-51 away, relatively, from where float32 rounding turns.
     """
     return values.to(torch.float64).sqrt().to(torch.float32)
 

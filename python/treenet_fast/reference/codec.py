@@ -82,17 +82,17 @@ class Codec:
         return self._decode(data, max_pixels)[1]
 
     def _decode(self, data: bytes, max_pixels: int) -> tuple[Header, Trace]:
-        header, payload = container.read_stream(data, max_pixels)
-        container.check_model(header, self.model_hash)
-        height, width = -(-header.height // 16), -(-header.width // 16)
         trace = Trace()
-        latents = self._decode_latents(header, payload, height, width, trace)
+        header, latents = self.decode_latents(data, max_pixels, trace)
         pixels = synthesis(self.model, latents, header.quality, trace)
         trace.record("pixels", pixels[:, : header.height, : header.width])
         return header, trace
 
-    def _decode_latents(self, header: Header, payload: bytes, height: int, width: int, trace: Trace) -> list[Tensor]:
-        """The four decoded latents, each ``[32, height, width]``."""
+    def decode_latents(self, data: bytes, max_pixels: int, trace: Trace) -> tuple[Header, list[Tensor]]:
+        """The header and the four decoded latents, each ``[32, ⌈height/16⌉, ⌈width/16⌉]``: all but the synthesis."""
+        header, payload = container.read_stream(data, max_pixels)
+        container.check_model(header, self.model_hash)
+        height, width = -(-header.height // 16), -(-header.width // 16)
         parts = segments(height, width)
         streams = container.split_payload(payload, len(parts))
         decoders = [SegmentDecoder(self.tables, stream) for stream in streams]
@@ -124,7 +124,7 @@ class Codec:
         for part in parts:
             crc = _symbols_crc(crc, self._stages(trace, part))
         container.check_symbols(header, crc)
-        return [bottleneck.decoded_latent(symbols[b], parameters[b]) for b in LATENTS]
+        return header, [bottleneck.decoded_latent(symbols[b], parameters[b]) for b in LATENTS]
 
     def _decode_symbols(
         self,
