@@ -1,6 +1,51 @@
 """A learned image codec in integers: the same bytes and the same pixels on every machine."""
 
+from treenet_fast._api import (
+    BackendInfo,
+    Codec,
+    StreamInfo,
+    backend_info,
+    compress,
+    decompress,
+    info,
+)
 from treenet_fast._version import __version__
-from treenet_fast.errors import TreeNetError
+from treenet_fast.errors import (
+    BackendError,
+    CorruptStreamError,
+    EmptyStreamError,
+    ImageTooLargeError,
+    InvalidArgumentError,
+    ModelFileError,
+    NewerVersionError,
+    NotATreeNetStreamError,
+    StreamError,
+    TreeNetError,
+    TruncatedStreamError,
+    UnsupportedImageError,
+    WrongModelError,
+)
 
-__all__ = ["TreeNetError", "__version__"]
+__all__ = [
+    "BackendError",
+    "BackendInfo",
+    "Codec",
+    "CorruptStreamError",
+    "EmptyStreamError",
+    "ImageTooLargeError",
+    "InvalidArgumentError",
+    "ModelFileError",
+    "NewerVersionError",
+    "NotATreeNetStreamError",
+    "StreamError",
+    "StreamInfo",
+    "TreeNetError",
+    "TruncatedStreamError",
+    "UnsupportedImageError",
+    "WrongModelError",
+    "__version__",
+    "backend_info",
+    "compress",
+    "decompress",
+    "info",
+]
