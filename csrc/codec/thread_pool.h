@@ -1,15 +1,11 @@
 // A pool of threads that run the tasks of a loop. Several threads may run loops at once; each helps with its own.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
+#include <sys/types.h>
+
 #include <cstdint>
-#include <exception>
 #include <functional>
-#include <list>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <memory>
 
 namespace treenet {
 
@@ -21,29 +17,23 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return threads_; }
 
-  // Runs task(0) .. task(count - 1), in any order and on any of the threads, and returns when all are done. The first exception of
-  // a task is thrown here, after the others ended; tasks not yet started are dropped then.
+  // Runs task(0) .. task(count - 1), in any order and on any of the threads, and returns when all are done. The first
+  // exception of a task is thrown here, after the others ended; tasks not yet started are dropped then.
   void run(std::int64_t count, const std::function<void(std::int64_t)>& task);
 
  private:
-  struct Loop {
-    const std::function<void(std::int64_t)>& task;
-    const std::int64_t count;
-    std::atomic<std::int64_t> next{0};
-    int helpers = 0;  // workers inside, guarded by mutex_
-    std::exception_ptr error;  // guarded by mutex_
-  };
+  struct Loop;
+  class Team;
 
-  void work();
-  void take_part(Loop& loop);
+  // A forked child has this object but none of its threads, and a lock may be held for ever by one of them: there the
+  // caller of `run` works alone, and the team is never touched again.
+  bool is_forked_child() const;
 
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  std::list<Loop*> loops_;  // those with tasks that may not have been started
-  bool stop_ = false;
-  std::vector<std::thread> workers_;
+  const int threads_;
+  const pid_t process_;
+  std::unique_ptr<Team> team_;
 };
 
 }  // namespace treenet
