@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from treenet_fast.model_file import IntegerModel, content_hash, tensor_spec, validate
 from treenet_fast.model_layout import BOTTLENECK_CONVOLUTIONS
 from treenet_fast.model_limits import context_mask

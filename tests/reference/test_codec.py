@@ -146,6 +146,19 @@ def test_a_tall_image_has_two_segments(synthetic: IntegerModel) -> None:
         assert torch.equal(latents[b].permute(1, 2, 0), encoder[f"Yhat.{b}"])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same(model: IntegerModel) -> None:
+    image = synthetic_image(70, 90)
+    data = reference.compress(image, 50, model=model)
+    assert reference.compress(image, 50, model=model, device="cuda") == data
+    cpu = reference.trace_encode(image, 50, model=model) | reference.trace_decode(data, model=model)
+    gpu = reference.trace_encode(image, 50, model=model, device="cuda")
+    gpu |= reference.trace_decode(data, model=model, device="cuda")
+    assert cpu.keys() == gpu.keys()
+    for name, values in cpu.items():
+        assert torch.equal(values, gpu[name].cpu()), name
+
+
 def test_batches_and_lists(synthetic: IntegerModel) -> None:
     batch = np.stack([synthetic_image(18, 20, seed) for seed in range(3)])
     streams = reference.compress(batch, 30, model=synthetic)
