@@ -18,6 +18,8 @@ from treenet_fast.model.prior import LIKELIHOOD_MIN, FactorisedPrior
 from treenet_fast.model_limits import context_mask
 
 SCALE_MIN = 0.11
+# Scales start near the spread of the latents: from far below it, likelihoods sit at their bound and teach little.
+_INITIAL_SCALE = 4.0
 
 #: How latents become integers in a forward pass. `"noise"`: uniform noise stands in for rounding everywhere.
 #: `"straight_through"`: likelihoods under noise, but what is decoded is rounded, with the gradient of the identity.
@@ -93,6 +95,9 @@ class EntropyParameters(nn.ModuleList):
     def __init__(self, channels: int) -> None:
         sizes = (4 * channels, 106, 85, 2 * channels)
         super().__init__(convolution(a, b, 1) for a, b in itertools.pairwise(sizes))
+        bias = self[-1].bias
+        assert isinstance(bias, Tensor)
+        nn.init.constant_(bias[channels:], _INITIAL_SCALE)
 
     def forward(self, features: Tensor) -> Tensor:
         *hidden, last = self

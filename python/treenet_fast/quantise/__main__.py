@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("images", type=Path, help="a folder of photographs to calibrate with")
     parser.add_argument("out", type=Path, help="the integer model file to write")
     parser.add_argument("--name", help="the model's name, for people (default: OUT without its suffix)")
-    parser.add_argument("--crops", type=int, default=48, help="how many crops to calibrate with (default: %(default)s)")
+    parser.add_argument("--crops", type=int, default=64, help="how many crops to calibrate with (default: %(default)s)")
     parser.add_argument("--size", type=int, default=256, help="width and height of a crop (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from treenet_fast.model import TreeNet
-from treenet_fast.model.blocks import LEAKY_SLOPE, Attention, Fusion, ResidualDown, ResidualUp
+from treenet_fast.model.blocks import LEAKY_SLOPE, ResidualDown, ResidualUp
 from treenet_fast.model.normalisation import GDN
 from treenet_fast.model.treenet import IMAGE_CENTRE
 from treenet_fast.model_layout import (
@@ -23,6 +23,8 @@ from treenet_fast.quantise.formats import S16_MAX, U8_MAX, Array, Format, s16_fo
 from treenet_fast.quantise.settings import Settings
 
 _K_MAX = 181  # of `k` in SPEC §2.4
+# By how much `k` reaches beyond the largest value seen: beyond its end a norm is too small, and the error large.
+_K_HEADROOM = 1.25
 _SIGMOID_INPUT_UNITS = 16
 _SIGMOID_OUTPUT_UNITS = 256
 _MEAN_FRACTION_BITS = 6  # of means of u8 activations, `F` in SPEC §2.7
@@ -69,7 +71,8 @@ class TransformQuantiser:
         for level, name in analysis_blocks():
             node = int(name.rsplit(".", 1)[1])
             if level < 3:
-                formats[name] = self._u8([name])
+                children = [f"analysis.level{level + 1}.{2 * node + i}" for i in range(2)]
+                formats[name] = self._u8([name], children)
             else:  # the two leaves of a fusion share a format
                 pair = [f"analysis.level3.{2 * (node // 2) + i}" for i in range(2)]
                 formats[name] = self._s16([self._samples.output(leaf) for leaf in pair])
@@ -85,7 +88,9 @@ class TransformQuantiser:
         tensors: IntegerTensors = {}
         blocks = list(synthesis_blocks())
         # All nodes of a level share a format: neighbours are fused, and fusions overlap.
-        levels = [self._u8([name for level, name in blocks if level == k]) for k in range(4)]
+        names = [[name for level, name in blocks if level == k] for k in range(4)]
+        levels = [self._u8(names[k], names[k + 1]) for k in range(3)]
+        levels.append(self._u8(names[3], []))
         inputs = [self._s16([self._samples.input(f"synthesis.level0.{b}")]) for b in range(LATENTS)]
         for level, name in blocks:
             source = inputs[int(name.rsplit(".", 1)[1])] if level == 0 else levels[level - 1]
@@ -96,17 +101,29 @@ class TransformQuantiser:
         tensors |= layer.tensors("synthesis.output", layer.scale / _PIXEL_SCALE)
         return tensors, inputs
 
-    def _u8(self, blocks: list[str]) -> Format:
+    def _u8(self, blocks: list[str], readers: list[str]) -> Format:
+        """The format that the outputs of `blocks` share; the blocks `readers`, or else the last layer, take them in."""
         together = np.concatenate([self._samples.output(name) for name in blocks], axis=1)
-        return u8_format(together, self._settings.equalisation)
+        layers = [f"{name}.{part}" for name in readers for part in ("conv1", "skip")] or ["synthesis.output"]
+        return u8_format(together, self._importance(layers))
+
+    def _importance(self, layers: list[str]) -> Array:
+        """How much of an error in each input channel reaches the outputs of convolutions, as a factor of its square."""
+        weights = [np.square(values(self._layer(name).weight)) for name in layers]
+        total: Array = sum((weight.sum(axis=(0, 2, 3)) for weight in weights), start=np.zeros(weights[0].shape[1]))
+        return total
 
     def _s16(self, samples: list[Array]) -> Format:
         return s16_format(np.concatenate(samples, axis=1), self._settings.headroom)
 
     def _convolution(self, name: str, source: Format, offset: float = 0.0, shift: float = 0.0) -> Convolution:
+        layer = self._layer(name)
+        return quantise_convolution(values(layer.weight), values(layer.bias) + shift, source.scale, offset)
+
+    def _layer(self, name: str) -> nn.Conv2d:
         layer = self._model.get_submodule(name)
         assert isinstance(layer, nn.Conv2d)
-        return quantise_convolution(values(layer.weight), values(layer.bias) + shift, source.scale, offset)
+        return layer
 
     def _block(self, name: str, source: Format, out: Format, offset: float = 0.0) -> IntegerTensors:
         """A residual block (SPEC §2.5, §2.6)."""
@@ -114,7 +131,7 @@ class TransformQuantiser:
         assert isinstance(block, ResidualDown | ResidualUp)
         up = isinstance(block, ResidualUp)
         between = self._samples.output(f"{name}.conv1")
-        hidden = u8_format(leaky(from_subpixels(between) if up else between), self._settings.equalisation)
+        hidden = u8_format(leaky(from_subpixels(between) if up else between), self._importance([f"{name}.conv2"]))
         conv1 = self._convolution(f"{name}.conv1", source, offset)
         conv2 = self._convolution(f"{name}.conv2", hidden)
         skip = self._convolution(f"{name}.skip", source, offset)
@@ -138,7 +155,7 @@ class TransformQuantiser:
         effective = gdn.effective()
         beta, gamma = values(effective["beta"]), values(effective["gamma"])
         peak = np.maximum(np.abs(self._samples.output(convolution)).max(axis=1), 1e-6)
-        step = peak / _K_MAX
+        step = peak * _K_HEADROOM / _K_MAX
         weighted = gamma * np.square(step)
         # The largest weight of a row fills u8, unless that would leave beta too coarse or make it too large.
         unit = np.clip(weighted.max(axis=1) / U8_MAX, beta * 2.0**-24, beta * 2.0**-6)
@@ -152,32 +169,28 @@ class TransformQuantiser:
         }
 
     def _fusion(self, name: str, form: Format, fraction_bits: int) -> IntegerTensors:
-        fusion = self._model.get_submodule(name)
-        assert isinstance(fusion, Fusion)
         return {
-            **self._attention(f"{name}.first", fusion.first, form, fraction_bits),
-            **self._attention(f"{name}.second", fusion.second, form, fraction_bits),
+            **self._attention(f"{name}.first", form, fraction_bits),
+            **self._attention(f"{name}.second", form, fraction_bits),
         }
 
-    def _attention(self, name: str, attention: Attention, form: Format, fraction_bits: int) -> IntegerTensors:
+    def _attention(self, name: str, form: Format, fraction_bits: int) -> IntegerTensors:
         """One attention of a fusion (SPEC §2.7)."""
         local_samples = np.maximum(self._samples.output(f"{name}.local1"), 0)
-        local_hidden = u8_format(local_samples, equalisation=1.0)
+        local_hidden = u8_format(local_samples, self._importance([f"{name}.local2"]))
         global_peak = np.abs(self._samples.output(f"{name}.global1")).max(axis=1)
         global_hidden = Format(np.maximum(global_peak, 1e-6) * self._settings.headroom / S16_MAX)
         mean = Format(form.scale / 2**fraction_bits)
         tensors: IntegerTensors = {}
         for part, source, hidden in (("local", form, local_hidden), ("global", mean, global_hidden)):
-            down = self._matrix(attention, f"{part}1", source)
-            up = self._matrix(attention, f"{part}2", hidden)
+            down = self._matrix(f"{name}.{part}1", source)
+            up = self._matrix(f"{name}.{part}2", hidden)
             tensors |= down.tensors(f"{name}.{part}1", down.scale / hidden.scale)
             tensors |= up.tensors(f"{name}.{part}2", up.scale * _SIGMOID_INPUT_UNITS)
         return tensors
 
-    @staticmethod
-    def _matrix(attention: Attention, part: str, source: Format) -> Convolution:
-        layer = attention.get_submodule(part)
-        assert isinstance(layer, nn.Conv2d)
+    def _matrix(self, name: str, source: Format) -> Convolution:
+        layer = self._layer(name)
         return quantise_convolution(values(layer.weight)[:, :, 0, 0], values(layer.bias), source.scale)
 
 

@@ -1,0 +1,122 @@
+"""Post-training quantisation of a random network, step by step against the float one."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from treenet_fast import model_file
+from treenet_fast.errors import InvalidArgumentError
+from treenet_fast.model import TreeNet, save_checkpoint
+from treenet_fast.quantise import __main__ as command
+from treenet_fast.quantise import quantise
+from treenet_fast.quantise.evaluate import evaluate_float, evaluate_integer
+from treenet_fast.quantise.images import calibration_crops
+from treenet_fast.reference.api import codec
+from treenet_fast.reference.synthesis import synthesis
+from treenet_fast.reference.trace import Trace
+
+QUALITY = 40
+
+
+def photograph(seed, size=64):
+    """`[3, size, size]`, 0..1: smooth colours, an edge and a little noise, each value an 8-bit level."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 5, 5, generator=generator)
+    image = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)[0]
+    image[:, :, size // 3 :] *= 0.6
+    image += 0.02 * torch.randn(image.shape, generator=generator)
+    return (image.clamp(0, 1) * 255).round() / 255
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(3)
+    return TreeNet().eval()
+
+
+@pytest.fixture(scope="module")
+def integers(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "random.safetensors"
+    model_file.save(path, quantise(network, [photograph(seed) for seed in range(4)]), {"name": "random"})
+    return model_file.load(path)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return (photograph(0) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+@pytest.fixture(scope="module")
+def trace(integers, pixels):
+    return codec(integers).trace_encode(pixels, QUALITY)
+
+
+def relative_error(found, expected):
+    return float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+
+
+def test_analysis(network, trace, pixels):
+    image = torch.tensor(pixels).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        latents = network.analyse(image, torch.tensor([float(QUALITY)]))
+    for b, latent in enumerate(latents):
+        assert relative_error(trace[f"Y.{b}"].permute(2, 0, 1) / 64, latent[0]) < 0.03
+
+
+def test_entropy_parameters(network, trace):
+    """On the integer model's own latents, so that a symbol rounded the other way does not matter."""
+    for b, bottleneck in enumerate(network.bottleneck):
+        with torch.inference_mode():
+            z = trace[f"Z.{b}"].permute(2, 0, 1)[None].float()
+            y_hat = trace[f"Yhat.{b}"].permute(2, 0, 1)[None].float() / 64
+            psi = bottleneck.hyper_synthesis(z)[:, :, : y_hat.shape[2], : y_hat.shape[3]]
+            anchor = (torch.arange(4)[:, None] + torch.arange(4) + 1) % 2
+            context = bottleneck.context(y_hat * anchor) * (1 - anchor)
+            mean, scale = bottleneck.entropy_parameters(torch.cat((psi, context), 1))[0].chunk(2)
+        assert float((trace[f"mean.{b}"].permute(2, 0, 1) / 64 - mean).abs().max()) < 0.05
+        assert float((trace[f"scale.{b}"].permute(2, 0, 1) / 256 - scale.clamp_min(0)).abs().max()) < 0.02
+
+
+def test_synthesis(network, integers, trace):
+    latents = [trace[f"Yhat.{b}"].permute(2, 0, 1) for b in range(4)]
+    found = synthesis(codec(integers).model, latents, QUALITY, Trace())
+    with torch.inference_mode():
+        expected = network.synthesise([y[None] / 64 for y in latents], torch.tensor([float(QUALITY)]))[0]
+    error = found / 255 - expected.clamp(0, 1)
+    assert float(error.square().mean().sqrt()) < 2 / 255
+
+
+def test_rate_and_distortion(network, integers, pixels):
+    expected, found = (
+        evaluate(m, pixels, QUALITY) for evaluate, m in ((evaluate_float, network), (evaluate_integer, integers))
+    )
+    assert found.bits_per_pixel == pytest.approx(expected.bits_per_pixel, rel=0.1)
+    assert found.psnr == pytest.approx(expected.psnr, abs=0.5)
+
+
+def test_gains_of_all_qualities(network, integers):
+    encode = integers.tensors["gain.encode"].astype(np.float64)
+    quality = torch.arange(1, 101, dtype=torch.float32)
+    expected = network.gain.encode(quality)[:, :, 0, 0].detach().numpy()
+    np.testing.assert_allclose(encode / encode[0], expected / expected[0], rtol=1e-5)
+
+
+def test_command(network, tmp_path, capsys):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    save_checkpoint(tmp_path / "checkpoint.safetensors", network)
+    for seed in range(2):
+        Image.fromarray((photograph(seed) * 255).byte().permute(1, 2, 0).numpy()).save(folder / f"{seed}.png")
+    out = tmp_path / "made.safetensors"
+    arguments = [str(tmp_path / "checkpoint.safetensors"), str(folder), str(out), "--crops", "2", "--size", "48"]
+    assert command.main(arguments) == 0
+    assert model_file.load(out).name == "made"
+    assert model_file.load(out).hash.hex() in capsys.readouterr().out
+    assert command.main([*arguments[:-3], "9", "--size", "48"]) == 1
+    assert "2 images of at least 48x48" in capsys.readouterr().err
+
+
+def test_too_few_images(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="has 0 images"):
+        calibration_crops(tmp_path, 1, 16)
