@@ -6,12 +6,11 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import index
 from typing import Any, TypeAlias
 
-from treenet_fast import _native, model_file
+from treenet_fast import _arguments, _native, model_file
 from treenet_fast._version import __version__
-from treenet_fast.errors import BackendError, InvalidArgumentError
+from treenet_fast.errors import BackendError
 from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, check_pixels, normalise, restore
 
 ISAS = ("scalar", "avx2", "avx512vnni")
@@ -55,8 +54,10 @@ class Codec:
         max_pixels: int | None = DEFAULT_MAX_PIXELS,
         isa: str | None = None,
     ) -> None:
-        self._max_pixels = MAX_SIDE**2 if max_pixels is None else _integer("max_pixels", max_pixels, 1, MAX_SIDE**2)
-        threads = _usable_threads() if threads is None else _integer("threads", threads, 1, _MAX_THREADS)
+        self._max_pixels = (
+            MAX_SIDE**2 if max_pixels is None else _arguments.integer("max_pixels", max_pixels, 1, MAX_SIDE**2)
+        )
+        threads = _usable_threads() if threads is None else _arguments.integer("threads", threads, 1, _MAX_THREADS)
         isa = _choose_isa(isa)
         if not isinstance(model, model_file.IntegerModel):
             model = model_file.load(model_file.default_model_path() if model is None else model)
@@ -97,7 +98,7 @@ class Codec:
             ImageTooLargeError: it has more than `max_pixels` pixels, or a side beyond 65535.
             InvalidArgumentError: `quality` is no integer in 1..100.
         """
-        quality = _integer("quality", quality, 1, 100)
+        quality = _arguments.quality(quality)
         images, many = normalise(image)
         streams = [self._encode(one, quality) for one in images]
         return streams if many else streams[0]
@@ -129,7 +130,7 @@ class Codec:
         return self._native.encode(image.pixels, quality, image.grey)
 
     def _decode(self, data: Any, output: Output | None) -> ImageLike:
-        return restore(self._native.decode(_as_bytes(data), self._max_pixels), output)
+        return restore(self._native.decode(_arguments.stream(data), self._max_pixels), output)
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def info(data: Data) -> StreamInfo:
         StreamError: as `Codec.decompress`, except for what only the model or decoding can show.
         InvalidArgumentError: `data` is not bytes.
     """
-    return StreamInfo(**_native.info(_as_bytes(data), MAX_SIDE**2))
+    return StreamInfo(**_native.info(_arguments.stream(data), MAX_SIDE**2))
 
 
 def backend_info() -> BackendInfo:
@@ -256,22 +257,3 @@ def _usable_threads() -> int:
     # A process may be confined to a few of the machine's CPUs; not every system can tell.
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cpus, _MAX_DEFAULT_THREADS)
-
-
-def _as_bytes(data: Any) -> bytes:
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        kind = type(data).__name__
-        raise InvalidArgumentError(f"a stream is bytes, not {kind}: pass what compress gave, or the content of a file")
-    return bytes(data)
-
-
-def _integer(name: str, value: Any, low: int, high: int) -> int:
-    """`value` as an int if it is one, numpy's kinds included, and in range."""
-    wrong = InvalidArgumentError(f"{name} is {value!r}: use an integer from {low} to {high}")
-    try:
-        number = index(value)
-    except TypeError as error:
-        raise wrong from error
-    if isinstance(value, bool) or not low <= number <= high:
-        raise wrong
-    return number

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from operator import index
 from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
 
+from treenet_fast import _arguments
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.images import MAX_SIDE, ImageLike, Output, normalise, restore
 from treenet_fast.model_file import IntegerModel, default_model_path, load
@@ -57,7 +57,7 @@ def compress(
     Raises:
         UnsupportedImageError, ImageTooLargeError, InvalidArgumentError, ModelFileError
     """
-    quality = _checked_quality(quality)
+    quality = _arguments.quality(quality)
     images, many = normalise(image)
     coder = codec(model, device)
     streams = [coder.encode(one.pixels, quality, one.grey) for one in images]
@@ -86,8 +86,8 @@ def decompress(
     """
     coder = codec(model, device)
     if isinstance(data, (list, tuple)):
-        return [restore(coder.decode(_as_bytes(one), max_pixels), output) for one in data]
-    return restore(coder.decode(_as_bytes(data), max_pixels), output)
+        return [restore(coder.decode(_arguments.stream(one), max_pixels), output) for one in data]
+    return restore(coder.decode(_arguments.stream(data), max_pixels), output)
 
 
 def trace_encode(
@@ -97,23 +97,11 @@ def trace_encode(
     images, _ = normalise(image)
     if len(images) != 1:
         raise InvalidArgumentError(f"a trace is of one image, not of {len(images)}")
-    return codec(model, device).trace_encode(images[0].pixels, _checked_quality(quality))
+    return codec(model, device).trace_encode(images[0].pixels, _arguments.quality(quality))
 
 
 def trace_decode(
     data: bytes, *, model: ModelLike = None, device: Device = "cpu", max_pixels: int = NO_LIMIT
 ) -> dict[str, Tensor]:
     """Every intermediate tensor ``[h, w, c]`` of the decoder for one stream, by its name in SPEC.md."""
-    return codec(model, device).trace_decode(_as_bytes(data), max_pixels)
-
-
-def _checked_quality(quality: SupportsIndex) -> int:
-    if isinstance(quality, bool) or not isinstance(quality, SupportsIndex) or not 1 <= index(quality) <= 100:
-        raise InvalidArgumentError(f"quality is {quality!r}: use an integer from 1 to 100")
-    return index(quality)
-
-
-def _as_bytes(data: Any) -> bytes:
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise InvalidArgumentError(f"a stream is bytes, not {type(data).__name__}")
-    return bytes(data)
+    return codec(model, device).trace_decode(_arguments.stream(data), max_pixels)
