@@ -1,4 +1,5 @@
-// Model, Codec and info: the native codec for the Python API. Arrays are numpy's; the GIL is released around native work.
+// Model, Codec and info: the native codec for the Python API. Arrays are numpy's; the GIL is released around native
+// work.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

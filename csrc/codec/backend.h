@@ -1,5 +1,5 @@
-// What a backend does for the codec: the transforms and the bottlenecks' networks (SPEC §4 to §6). The codec owns the order of steps,
-// symbols and bytes; a backend owns how a step runs.
+// What a backend does for the codec: the transforms and the bottlenecks' networks (SPEC §4 to §6). The codec owns the
+// order of steps, symbols and bytes; a backend owns how a step runs.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,7 @@ class Backend {
   // psi (s16 x 64), not cropped.
   virtual Latents hyper_synthesise(const Latents& hyper_latents) = 0;
   // Means (s16 x 32) and scale indices (u8 x 32) at the positions of one parity, from psi and the decoded anchors.
-  virtual void parameters(const Latents& psi, const Latents& decoded, Parity parity, Latents& mean,
-                          Latents& index) = 0;
+  virtual void parameters(const Latents& psi, const Latents& decoded, Parity parity, Latents& mean, Latents& index) = 0;
   // Gain and synthesis: writes the top left height x width pixels, dense RGB, of the decoded latents.
   virtual void synthesise(const Latents& decoded, int quality, int height, int width, std::uint8_t* pixels,
                           Trace* trace) = 0;

@@ -131,8 +131,7 @@ std::vector<std::uint8_t> Codec::encode(const ImageView& image, int quality, boo
     backend_->parameters(psi, state.decoded, parity, state.mean, state.index);
     threads.run(count, [&](std::int64_t i) {
       const LatentStage stage{geometry.parts[i], parity, model_->entropy_skip, state.mean, state.index};
-      quantise_latents(stage, latents, stages[i][1 + static_cast<int>(parity)], state.decoded,
-                       state.traced_symbols());
+      quantise_latents(stage, latents, stages[i][1 + static_cast<int>(parity)], state.decoded, state.traced_symbols());
     });
   }
 

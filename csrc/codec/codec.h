@@ -20,10 +20,12 @@ class Codec {
   const Backend& backend() const { return *backend_; }
   int threads() const { return backend_->threads().threads(); }
 
-  // Quality 1..100, sides 1..65535. Errors: kInvalidArgument, kTooLarge. `trace`, where given, gets the intermediate tensors.
+  // Quality 1..100, sides 1..65535. Errors: kInvalidArgument, kTooLarge. `trace`, where given, gets the intermediate
+  // tensors.
   std::vector<std::uint8_t> encode(const ImageView& image, int quality, bool grey, Trace* trace = nullptr) const;
 
-  // Pixels of a stream whose header was read with `parse_header`, written to `pixels`, [height, width, 3]. Errors: kWrongModel, kCorrupt.
+  // Pixels of a stream whose header was read with `parse_header`, written to `pixels`, [height, width, 3]. Errors:
+  // kWrongModel, kCorrupt.
   void decode(const Header& header, std::span<const std::uint8_t> stream, std::uint8_t* pixels,
               Trace* trace = nullptr) const;
 

@@ -37,7 +37,8 @@ std::vector<std::uint8_t> read_scale_index(ModelReader& reader) {
   }
   std::vector<std::uint8_t> index(32768);
   for (int v = 0; v < 32768; ++v) {
-    index[v] = static_cast<std::uint8_t>(std::upper_bound(thresholds.begin(), thresholds.end(), v) - thresholds.begin());
+    index[v] =
+        static_cast<std::uint8_t>(std::upper_bound(thresholds.begin(), thresholds.end(), v) - thresholds.begin());
   }
   return index;
 }
@@ -63,7 +64,8 @@ Model::Model(const TensorMap& tensors, const std::array<std::uint8_t, 32>& model
     const int zero_point = level == 0 ? 0 : synthesis[level - 1][0].output_zero_point;
     for (int node = 0; node < nodes; ++node) {
       const std::string name = "synthesis.level" + std::to_string(level) + "." + std::to_string(node);
-      synthesis[level].push_back(reader.residual_up(name, zero_point, level == 0 ? kLargestS16 : largest_u8(zero_point)));
+      synthesis[level].push_back(
+          reader.residual_up(name, zero_point, level == 0 ? kLargestS16 : largest_u8(zero_point)));
       if (synthesis[level][node].output_zero_point != synthesis[level][0].output_zero_point) {
         fail("the nodes of synthesis level " + std::to_string(level) + " differ in their zero points");
       }

@@ -1,5 +1,5 @@
-// The integer model, as the model file has it (SPEC §9), checked. Nothing here depends on an instruction set or a device; backends
-// pack it their own way.
+// The integer model, as the model file has it (SPEC §9), checked. Nothing here depends on an instruction set or a
+// device; backends pack it their own way.
 #pragma once
 
 #include <array>
@@ -76,9 +76,9 @@ class Model {
   Model(const TensorMap& tensors, const std::array<std::uint8_t, 32>& hash);
 
   std::array<std::uint8_t, 32> hash;
-  std::array<std::vector<ResidualBlock>, kLevels> analysis;   // [level][node]: 1, 2, 4, 8
+  std::array<std::vector<ResidualBlock>, kLevels> analysis;  // [level][node]: 1, 2, 4, 8
   std::array<Fusion, kBottlenecks> analysis_fusion;
-  std::array<std::vector<ResidualBlock>, kLevels> synthesis;  // 4, 3, 2, 1
+  std::array<std::vector<ResidualBlock>, kLevels> synthesis;      // 4, 3, 2, 1
   std::array<std::vector<Fusion>, kLevels - 1> synthesis_fusion;  // 3, 2, 1
   Convolution output;
   std::array<Bottleneck, kBottlenecks> bottleneck;

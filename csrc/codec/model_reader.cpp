@@ -60,7 +60,8 @@ void ModelReader::check_nothing_left() const {
 std::vector<float> ModelReader::factors(const std::string& name, const std::vector<std::int64_t>& shape) {
   std::vector<float> values = read<float>(name, shape);
   for (const float value : values) {
-    if (!(value >= std::ldexp(1.0f, -40) && value <= std::ldexp(1.0f, 20))) fail(name, "has a value outside 2^-40..2^20");
+    if (!(value >= std::ldexp(1.0f, -40) && value <= std::ldexp(1.0f, 20)))
+      fail(name, "has a value outside 2^-40..2^20");
   }
   return values;
 }
@@ -74,9 +75,8 @@ int ModelReader::zero_point(const std::string& name, bool must_be_zero) {
 Convolution ModelReader::convolution(const std::string& name, int outputs, int inputs, int kernel,
                                      std::int64_t largest_input, bool requantised) {
   Convolution conv{.outputs = outputs, .inputs = inputs, .kernel = kernel, .weight = {}, .bias = {}, .multiplier = {}};
-  const std::vector<std::int64_t> shape =
-      kernel == 0 ? std::vector<std::int64_t>{outputs, inputs}
-                  : std::vector<std::int64_t>{outputs, inputs, kernel, kernel};
+  const std::vector<std::int64_t> shape = kernel == 0 ? std::vector<std::int64_t>{outputs, inputs}
+                                                      : std::vector<std::int64_t>{outputs, inputs, kernel, kernel};
   conv.kernel = kernel == 0 ? 1 : kernel;
   conv.weight = read<std::int8_t>(name + ".weight", shape);
   conv.bias = read<std::int32_t>(name + ".bias", {outputs});

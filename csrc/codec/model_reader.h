@@ -76,7 +76,9 @@ constexpr DType ModelReader::dtype_of<float>() {
 }
 
 // The largest |a - z| of a u8 activation.
-constexpr std::int64_t largest_u8(int zero_point) { return zero_point > 255 - zero_point ? zero_point : 255 - zero_point; }
+constexpr std::int64_t largest_u8(int zero_point) {
+  return zero_point > 255 - zero_point ? zero_point : 255 - zero_point;
+}
 inline constexpr std::int64_t kLargestS16 = 32768;
 
 }  // namespace treenet

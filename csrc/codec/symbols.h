@@ -30,7 +30,8 @@ struct LatentStage {
   const Latents& index;
 };
 
-// Encoder: symbols of Y with their tables, and the decoded values. Where `trace_symbols` is given, S at every position too (s16 x 32).
+// Encoder: symbols of Y with their tables, and the decoded values. Where `trace_symbols` is given, S at every position
+// too (s16 x 32).
 void quantise_latents(const LatentStage& stage, const Latents& latents, Stage& out, Latents& decoded,
                       Latents* trace_symbols);
 // Decoder: the tables of the symbols to come; then the decoded values from them.

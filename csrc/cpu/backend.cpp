@@ -10,9 +10,7 @@ namespace {
 constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
 constexpr int kMinimumRows = 8;  // of a tile: the rows at its edges are computed twice
 
-Plane plane(const Tensor& tensor) {
-  return {tensor.as<void>(), tensor.height, tensor.width, tensor.channels};
-}
+Plane plane(const Tensor& tensor) { return {tensor.as<void>(), tensor.height, tensor.width, tensor.channels}; }
 
 }  // namespace
 
@@ -26,7 +24,8 @@ CpuBackend::CpuBackend(const Model& model, const std::string& isa, int threads)
 std::vector<CpuBackend::Piece> CpuBackend::pieces(int nodes, int height, int width, int tile_columns) const {
   const int across = (width + tile_columns - 1) / tile_columns;
   const int wanted = threads_.threads() == 1 ? 1 : 4 * threads_.threads();
-  const int strips = std::clamp((wanted + nodes * across - 1) / (nodes * across), 1, std::max(1, height / kMinimumRows));
+  const int strips =
+      std::clamp((wanted + nodes * across - 1) / (nodes * across), 1, std::max(1, height / kMinimumRows));
   std::vector<Piece> result;
   for (int node = 0; node < nodes; ++node) {
     for (int s = 0; s < strips; ++s) {
@@ -75,7 +74,8 @@ Latents CpuBackend::analyse(const ImageView& image, int quality, Trace* trace) {
     inputs = std::move(outputs);
   }
   std::vector<Pair> pairs;
-  for (int b = 0; b < kBottlenecks; ++b) pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
+  for (int b = 0; b < kBottlenecks; ++b)
+    pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
   const std::vector<Tensor> fused = fuse(pairs);
   Latents latents;
   const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
@@ -127,7 +127,8 @@ void CpuBackend::synthesise(const Latents& decoded, int quality, int height, int
       return;
     }
     std::vector<Pair> pairs;
-    for (int i = 0; i + 1 < nodes; ++i) pairs.push_back({&packed_.synthesis_fusion[level][i], &outputs[i], &outputs[i + 1]});
+    for (int i = 0; i + 1 < nodes; ++i)
+      pairs.push_back({&packed_.synthesis_fusion[level][i], &outputs[i], &outputs[i + 1]});
     inputs = fuse(pairs);
     if (trace != nullptr) {
       for (int i = 0; i + 1 < nodes; ++i) {
@@ -177,8 +178,7 @@ Latents CpuBackend::hyper_synthesise(const Latents& hyper_latents) {
   return result;
 }
 
-void CpuBackend::parameters(const Latents& psi, const Latents& decoded, Parity parity, Latents& mean,
-                            Latents& index) {
+void CpuBackend::parameters(const Latents& psi, const Latents& decoded, Parity parity, Latents& mean, Latents& index) {
   const int height = mean[0].height;
   constexpr int kRows = 8;
   const int strips = (height + kRows - 1) / kRows;

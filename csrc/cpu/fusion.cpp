@@ -28,8 +28,7 @@ std::array<float, kChannels> global_branch(const Attention& attention, const Sum
                                            int mean_bits) {
   std::array<std::int32_t, kChannels> mean;
   for (int c = 0; c < kChannels; ++c) {
-    mean[c] = static_cast<std::int32_t>(
-        floor_divide((sums[c] << (mean_bits + 1)) + positions, 2 * positions));
+    mean[c] = static_cast<std::int32_t>(floor_divide((sums[c] << (mean_bits + 1)) + positions, 2 * positions));
   }
   std::array<std::int32_t, 8> hidden;
   for (int k = 0; k < 8; ++k) {

@@ -26,8 +26,8 @@ void sum_positions(const T* x, const T* y, std::int64_t begin, std::int64_t end,
 
 // Attention on p0 (+ p1) and blend of x and y, positions [begin, end). Line is p's type where convolutions read it.
 template <class T, class Line>
-void blend(const PackedAttention& attention, const float* global, const std::uint8_t* sigmoid, const T* p0,
-           const T* p1, const T* x, const T* y, T* out, std::int64_t begin, std::int64_t end, void* scratch) {
+void blend(const PackedAttention& attention, const float* global, const std::uint8_t* sigmoid, const T* p0, const T* p1,
+           const T* x, const T* y, T* out, std::int64_t begin, std::int64_t end, void* scratch) {
   Arena arena{static_cast<std::uint8_t*>(scratch)};
   Line* first = arena.take<Line>(kBlock);
   Line* second = arena.take<Line>(kBlock);

@@ -6,9 +6,9 @@
 namespace treenet::cpu::TREENET_ISA {
 
 struct GdnScratch {
-  float* values;           // u, then g
-  std::int16_t* squares;   // k * k
-  std::int32_t* norms;     // n
+  float* values;          // u, then g
+  std::int16_t* squares;  // k * k
+  std::int32_t* norms;    // n
 
   static GdnScratch make(Arena& arena) {
     return {arena.take<float>(kBlock), arena.take<std::int16_t>(kBlock), arena.take<std::int32_t>(kBlock)};

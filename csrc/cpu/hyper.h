@@ -1,5 +1,5 @@
-// The bottleneck's steps at 1/16 of the resolution and below (SPEC §5), all on s16: hyper transforms, and the context with the
-// entropy parameters, computed only at the positions and taps that count.
+// The bottleneck's steps at 1/16 of the resolution and below (SPEC §5), all on s16: hyper transforms, and the context
+// with the entropy parameters, computed only at the positions and taps that count.
 #pragma once
 
 #include "cpu/lines.h"
@@ -45,8 +45,8 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
           } else {
             requantise_block<32, false>(accumulators, conv, b, 0, -32768, 32767, block);
           }
-          // Outputs [32 b, 32 b + 32) of `count` pixels. In a shuffle, output o is channel o mod n of (dy, dx) = o / n; 16
-          // divides every n here, so halves of a block stay together.
+          // Outputs [32 b, 32 b + 32) of `count` pixels. In a shuffle, output o is channel o mod n of (dy, dx) = o / n;
+          // 16 divides every n here, so halves of a block stay together.
           for (int half = 0; half < 2; ++half) {
             const std::int32_t output = 32 * b + 16 * half;
             if (output >= conv.outputs) break;

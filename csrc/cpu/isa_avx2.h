@@ -34,8 +34,8 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
       __m256i sum[3][4];
 #pragma GCC unroll 4
       for (int v = 0; v < 4; ++v) {
-        sum[0][v] = _mm256_loadu_si256(
-            reinterpret_cast<const __m256i*>(conv.bias + block * kOutputs + outputs + 8 * v));
+        sum[0][v] =
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(conv.bias + block * kOutputs + outputs + 8 * v));
         sum[1][v] = sum[0][v];
         sum[2][v] = sum[0][v];
       }
@@ -58,8 +58,8 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
       for (int p = 0; p < 3; ++p) {
 #pragma GCC unroll 4
         for (int v = 0; v < 4; ++v) {
-          _mm256_store_si256(
-              reinterpret_cast<__m256i*>(accumulators + (first + p) * kOutputs + outputs + 8 * v), sum[p][v]);
+          _mm256_store_si256(reinterpret_cast<__m256i*>(accumulators + (first + p) * kOutputs + outputs + 8 * v),
+                             sum[p][v]);
         }
       }
     }
@@ -159,8 +159,7 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
     const __m256 scale = _mm256_loadu_ps(multiplier + 8 * v), offset = _mm256_loadu_ps(global + 8 * v);
     for (int i = 8 * v; i < kBlock; i += kChannels) {
       const __m256 local = _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i)), scale);
-      const __m256i l =
-          _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(_mm256_add_ps(local, offset), low), high));
+      const __m256i l = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(_mm256_add_ps(local, offset), low), high));
       _mm256_store_si256(reinterpret_cast<__m256i*>(weight), _mm256_abs_epi32(l));
       for (std::int32_t& w : weight) w = sigmoid[w];
       const __m256i size = _mm256_load_si256(reinterpret_cast<const __m256i*>(weight));

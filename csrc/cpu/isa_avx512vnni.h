@@ -166,8 +166,7 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
     const __m512 scale = _mm512_loadu_ps(multiplier + 16 * v), offset = _mm512_loadu_ps(global + 16 * v);
     for (int i = 16 * v; i < kBlock; i += kChannels) {
       const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i)), scale);
-      const __m512i l =
-          _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_add_ps(local, offset), low), high));
+      const __m512i l = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_add_ps(local, offset), low), high));
       const __m512i size = table.look_up(_mm512_abs_epi32(l));
       const __mmask16 negative = _mm512_movepi32_mask(l);
       const __m512i weight = _mm512_mask_sub_epi32(_mm512_add_epi32(half, size), negative, half, size);

@@ -1,7 +1,7 @@
 // The plain C++ twin of the vector primitives, and their contract.
 //
-// A block is kBlock int32 accumulators, [12 pixels][32 outputs] or [6][64]; see kernels.h. Every primitive is exactly the
-// arithmetic of SPEC §2, element by element.
+// A block is kBlock int32 accumulators, [12 pixels][32 outputs] or [6][64]; see kernels.h. Every primitive is exactly
+// the arithmetic of SPEC §2, element by element.
 #pragma once
 
 #include <cmath>
@@ -20,8 +20,8 @@ inline std::int32_t round_clamped(float value, float lo, float hi) {
   return static_cast<std::int32_t>(std::lrintf(clamped));
 }
 
-// accumulators[pixel][output] = bias + sum over taps and groups of weights * elements. `taps[t]` is the first pixel's data for tap t;
-// pixels follow each other at kStride bytes, or at `stride` where kStride is 0.
+// accumulators[pixel][output] = bias + sum over taps and groups of weights * elements. `taps[t]` is the first pixel's
+// data for tap t; pixels follow each other at kStride bytes, or at `stride` where kStride is 0.
 template <class Element, int kOutputs, int kStride>
 void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::ptrdiff_t stride,
                 std::int32_t* accumulators) {

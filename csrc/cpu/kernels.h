@@ -1,7 +1,7 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
-// This header is included by files compiled with different instruction-set flags, so it holds plain data only: no inline
-// function whose copy from one file could end up in another.
+// This header is included by files compiled with different instruction-set flags, so it holds plain data only: no
+// inline function whose copy from one file could end up in another.
 //
 // Geometry common to all kernels: they work on blocks of kBlock values of int32 accumulators, which are 12 pixels of
 // 32 channels or 6 pixels of 64 (two neighbouring pixels of a subpixel convolution's output).
@@ -12,17 +12,17 @@
 
 namespace treenet::cpu {
 
-inline constexpr int kChannels = 32;        // of every transform activation
-inline constexpr int kBlockPixels = 12;     // output pixels of one register tile
+inline constexpr int kChannels = 32;     // of every transform activation
+inline constexpr int kBlockPixels = 12;  // output pixels of one register tile
 inline constexpr int kBlock = kBlockPixels * kChannels;
 inline constexpr int kImageZeroPoint = 128;  // SPEC §3
 
 // A convolution with its weights in the order in which kernels consume them:
 //   weights[block][tap][group][out in block][4 bytes]
-// A group is four bytes of one input pixel: four u8 channels, or two s16 channels. Where an instruction set works on widened u8
-// (KernelTable::u8_group is 2), its groups are two channels everywhere.
-// `bias` has the input's zero point folded in: bias - z * sum(weights), modulo 2^32.
-// All per-channel arrays follow the packed order of output channels and are padded to whole blocks.
+// A group is four bytes of one input pixel: four u8 channels, or two s16 channels. Where an instruction set works on
+// widened u8 (KernelTable::u8_group is 2), its groups are two channels everywhere. `bias` has the input's zero point
+// folded in: bias - z * sum(weights), modulo 2^32. All per-channel arrays follow the packed order of output channels
+// and are padded to whole blocks.
 struct PackedConv {
   const std::uint8_t* weights;
   const std::int32_t* bias;
@@ -30,7 +30,7 @@ struct PackedConv {
   const float* multiplier_negative;  // multiplier * 0.01f (SPEC §2.2)
   std::int32_t taps;
   std::int32_t groups;
-  std::int32_t blocks;        // of `block_outputs` output channels
+  std::int32_t blocks;         // of `block_outputs` output channels
   std::int32_t block_outputs;  // 32 or 64
   std::int32_t outputs;        // before padding
   std::int32_t tap_bytes;      // weight bytes of a tap of a block
@@ -63,7 +63,8 @@ struct PackedAttention {
   PackedConv local1, local2;
 };
 
-// SPEC §6, the output convolution, as a 1x1 convolution to 27 numbers (tap * 3 + colour) whose shifted sum is the pixel.
+// SPEC §6, the output convolution, as a 1x1 convolution to 27 numbers (tap * 3 + colour) whose shifted sum is the
+// pixel.
 struct PackedOutput {
   PackedConv products;
   std::int32_t bias[4];
@@ -72,7 +73,7 @@ struct PackedOutput {
 
 // SPEC §5, context and entropy parameters of one bottleneck.
 struct PackedParameters {
-  PackedConv context;               // 12 taps, those with u + v odd, in row order
+  PackedConv context;  // 12 taps, those with u + v odd, in row order
   PackedConv entropy_parameters[3];
   const std::uint8_t* scale_index;  // [32768], index by v
 };
@@ -88,11 +89,11 @@ struct Tile {
   std::int32_t row_begin, row_end, column_begin, column_end;
 };
 
-// One entry an operation. All are pure functions of their arguments; `scratch` is at least KernelTable::scratch_bytes of
-// 64-byte aligned memory. A kernel writes its tile of the output and nothing else, so tiles may run at once.
+// One entry an operation. All are pure functions of their arguments; `scratch` is at least KernelTable::scratch_bytes
+// of 64-byte aligned memory. A kernel writes its tile of the output and nothing else, so tiles may run at once.
 struct KernelTable {
   const char* name;
-  std::int32_t u8_group;          // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
+  std::int32_t u8_group;  // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
   std::size_t (*scratch_bytes)();
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even
@@ -126,13 +127,13 @@ struct KernelTable {
   // clamp(rne(float(in) * gain[channel])) to s16 over positions [begin, end) of 32 channels (SPEC §4, §6).
   void (*gain_s16)(const std::int16_t* in, const float* gain, std::int16_t* out, std::int64_t begin, std::int64_t end);
 
-  // 3x3 convolution of s16 to s16, stride 1 or 2, rows [row_begin, row_end) of the convolution's output. `shuffle` writes output
-  // channel (dy, dx, c) of the packed order to (2i + dy, 2j + dx, c) of `out`.
+  // 3x3 convolution of s16 to s16, stride 1 or 2, rows [row_begin, row_end) of the convolution's output. `shuffle`
+  // writes output channel (dy, dx, c) of the packed order to (2i + dy, 2j + dx, c) of `out`.
   void (*conv3x3_s16)(const PackedConv&, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
                       bool shuffle, std::int32_t row_begin, std::int32_t row_end, void* scratch);
 
-  // Means and scale indices at the positions of `row` with row + column of the given parity (0: anchors, psi alone; 1: with
-  // the context of `decoded`). `psi` may be larger than the latent. mean: s16 x 32, index: u8 x 32.
+  // Means and scale indices at the positions of `row` with row + column of the given parity (0: anchors, psi alone; 1:
+  // with the context of `decoded`). `psi` may be larger than the latent. mean: s16 x 32, index: u8 x 32.
   void (*parameters_row)(const PackedParameters&, const Plane& psi, const Plane& decoded, const Plane& mean,
                          const Plane& index, std::int32_t row, std::int32_t parity, void* scratch);
 };

@@ -1,7 +1,7 @@
 // Scratch memory and rings of lines, the working set of a kernel that streams rows.
 //
-// Included after TREENET_ISA is defined: everything that becomes code lives in a namespace of its instruction set, so that no
-// function compiled for one can stand in for another's.
+// Included after TREENET_ISA is defined: everything that becomes code lives in a namespace of its instruction set, so
+// that no function compiled for one can stand in for another's.
 #pragma once
 
 #include <cstring>
@@ -45,8 +45,8 @@ void fill(T* to, std::ptrdiff_t count, std::int32_t value) {
   for (std::ptrdiff_t i = 0; i < count; ++i) to[i] = static_cast<T>(value);
 }
 
-// Copies columns [first, first + count) of a row of `in` (elements of type Stored, `in.channels` a pixel) to a line of Element, with
-// `zero_point` where the row or column lies outside. Convert widens or copies a run of elements.
+// Copies columns [first, first + count) of a row of `in` (elements of type Stored, `in.channels` a pixel) to a line of
+// Element, with `zero_point` where the row or column lies outside. Convert widens or copies a run of elements.
 template <class Stored, class Element, class Convert>
 void load_line(const Plane& in, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point,
                std::int32_t line_channels, Element* line, Convert convert) {

@@ -12,9 +12,9 @@ struct Layout {
   bool wide_input = false;  // s16 activations; else u8
   int input_zero_point = 0;
   int block_outputs = 32;
-  std::vector<int> order;               // empty: as in the model
-  std::function<bool(int, int)> taps;   // which (u, v) to keep, in row order; empty: all
-  int repeat_taps = 1;                  // writes all taps this many times (the pair x, y of a fusion)
+  std::vector<int> order;              // empty: as in the model
+  std::function<bool(int, int)> taps;  // which (u, v) to keep, in row order; empty: all
+  int repeat_taps = 1;                 // writes all taps this many times (the pair x, y of a fusion)
 };
 
 class Packer {
@@ -58,8 +58,9 @@ class Packer {
       for (std::size_t t = 0; t < taps.size(); ++t) {
         for (int c = 0; c < conv.inputs; ++c) {
           const std::int8_t weight = conv.weight[(static_cast<std::size_t>(o) * conv.inputs + c) * area + taps[t]];
-          std::uint8_t* group = block + t * packed.tap_bytes +
-                                (static_cast<std::size_t>(c / elements) * layout.block_outputs + p % layout.block_outputs) * 4;
+          std::uint8_t* group =
+              block + t * packed.tap_bytes +
+              (static_cast<std::size_t>(c / elements) * layout.block_outputs + p % layout.block_outputs) * 4;
           put(group, c % elements, elements, weight);
           sum += weight;
         }
@@ -142,9 +143,9 @@ class Packer {
       packed.hyper_analysis[k] = conv(b.hyper_analysis[k], {.wide_input = true});
       const bool shuffled = k == 1 || k == 3;
       const int channels = b.hyper_synthesis[k].outputs / 4;
-      packed.hyper_synthesis[k] = conv(
-          b.hyper_synthesis[k],
-          {.wide_input = true, .order = shuffled ? subpixel_order(channels) : std::vector<int>{}});
+      packed.hyper_synthesis[k] =
+          conv(b.hyper_synthesis[k],
+               {.wide_input = true, .order = shuffled ? subpixel_order(channels) : std::vector<int>{}});
     }
     packed.parameters.context =
         conv(b.context, {.wide_input = true, .taps = [](int u, int v) { return (u + v) % 2 == 1; }});

@@ -21,7 +21,8 @@ struct PackedBottleneck {
   PackedParameters parameters;
 };
 
-// Refers to the model, which has to outlive it. Immutable once made; neither copied nor moved, because its members point into it.
+// Refers to the model, which has to outlive it. Immutable once made; neither copied nor moved, because its members
+// point into it.
 class PackedModel {
  public:
   PackedModel(const Model& model, const KernelTable& kernels);

@@ -1,5 +1,5 @@
-// The residual downsampling block (SPEC §2.5) as one pass over rows: input lines, the intermediate t, and the output follow each
-// other through small rings that stay in the cache.
+// The residual downsampling block (SPEC §2.5) as one pass over rows: input lines, the intermediate t, and the output
+// follow each other through small rings that stay in the cache.
 #pragma once
 
 #include "cpu/gdn.h"

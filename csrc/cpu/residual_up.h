@@ -1,8 +1,8 @@
-// The residual upsampling block (SPEC §2.6) as one pass over rows, alone or with the output convolution (SPEC §6) behind it, so that
-// the features of full resolution never leave the cache.
+// The residual upsampling block (SPEC §2.6) as one pass over rows, alone or with the output convolution (SPEC §6)
+// behind it, so that the features of full resolution never leave the cache.
 //
-// conv1 and skip produce, for an input pixel and a dy, the two output pixels dx = 0, 1 with 32 channels each: 64 numbers that lie
-// side by side in the output line. Columns of a tile are therefore even.
+// conv1 and skip produce, for an input pixel and a dy, the two output pixels dx = 0, 1 with 32 channels each: 64
+// numbers that lie side by side in the output line. Columns of a tile are therefore even.
 #pragma once
 
 #include "cpu/gdn.h"
@@ -109,8 +109,8 @@ void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& ou
   }
 }
 
-// The last node and the output convolution. Every feature pixel is multiplied once with all nine taps (27 products); a pixel
-// is the sum of the nine neighbours' products for it.
+// The last node and the output convolution. Every feature pixel is multiplied once with all nine taps (27 products); a
+// pixel is the sum of the nine neighbours' products for it.
 inline void residual_up_output(const PackedResidualUp& block, const PackedOutput& output, const Plane& in,
                                const Plane& out, Tile tile, void* scratch) {
   const std::int32_t height = 2 * in.height, width = 2 * in.width;
@@ -145,10 +145,10 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
     }
     const std::int32_t last_column = tile.column_end < out.width ? tile.column_end : out.width;
     const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(tile.column_begin - begin) * kChannels;
-    output_pixels(products.at(row - 1) + offset, products.at(row) + offset, products.at(row + 1) + offset, output,
-                  last_column - tile.column_begin,
-                  static_cast<std::uint8_t*>(out.data) +
-                      (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * 3);
+    output_pixels(
+        products.at(row - 1) + offset, products.at(row) + offset, products.at(row + 1) + offset, output,
+        last_column - tile.column_begin,
+        static_cast<std::uint8_t*>(out.data) + (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * 3);
   }
 }
 

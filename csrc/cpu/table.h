@@ -8,7 +8,8 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their tile.
+// Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their
+// tile.
 inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 16 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown = 8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(U8Line) +
