@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from treenet_fast.frequencies import integer_frequencies
 from treenet_fast.model import TreeNet
 from treenet_fast.model.bottleneck import SCALE_MIN
 from treenet_fast.model_layout import CHANNELS, GAUSSIAN_TABLES, LATENTS, TABLE_WIDTH
-from treenet_fast.model_limits import FREQUENCY_SUM, MIN_FREQUENCY
 from treenet_fast.quantise.convolutions import IntegerTensors
 from treenet_fast.quantise.formats import Array
 
@@ -70,11 +70,10 @@ def _tables(kind: str, distributions: list[Distribution]) -> IntegerTensors:
     }
 
 
-def make_table(first: int, probability: Array) -> tuple[int, NDArray[np.int64]]:
+def make_table(first: int, probability: Array) -> tuple[int, NDArray[np.uint16]]:
     """Offset and frequencies, the escape's last, of the values `first, first + 1, ...` that are worth a place.
 
-    Frequencies are at least 32 and add up to 65536. Apart from values held up to the minimum they are in
-    proportion to the probabilities, whose missing part goes to the escape.
+    The missing part of the probabilities goes to the escape.
     """
     best = int(np.argmax(probability))
     worthy = np.flatnonzero(probability >= _WORTH_A_PLACE)
@@ -82,20 +81,4 @@ def make_table(first: int, probability: Array) -> tuple[int, NDArray[np.int64]]:
     while high - low + 1 > TABLE_WIDTH - 1:  # drop the less likely end
         low, high = (low + 1, high) if probability[low] < probability[high] else (low, high - 1)
     inside = probability[low : high + 1]
-    return first + low, _frequencies(np.append(inside, max(0.0, 1.0 - float(inside.sum()))))
-
-
-def _frequencies(probability: Array) -> NDArray[np.int64]:
-    """Integers of at least 32 with sum 65536, nearly in proportion to `probability`."""
-    held = np.zeros(len(probability), bool)
-    while True:
-        free = FREQUENCY_SUM - MIN_FREQUENCY * int(held.sum())
-        share = probability * (free / probability[~held].sum())
-        below = ~held & (share < MIN_FREQUENCY)
-        if not below.any():
-            break
-        held |= below
-    frequency = np.where(held, MIN_FREQUENCY, np.floor(share)).astype(np.int64)
-    # What rounding down left goes to the most likely value, where it changes a code length least.
-    frequency[int(np.argmax(frequency))] += FREQUENCY_SUM - int(frequency.sum())
-    return frequency
+    return first + low, integer_frequencies(np.append(inside, max(0.0, 1.0 - float(inside.sum()))))

@@ -41,8 +41,10 @@ class Codec:
 
     def encode(self, image: NDArray[np.uint8], quality: int, grey: bool) -> bytes:
         """The stream of an RGB image ``[H, W, 3]``; ``grey`` says that its channels are equal."""
-        trace = self.trace_encode(image, quality)
-        height, width = image.shape[:2]
+        return self.write(self.trace_encode(image, quality), image.shape[0], image.shape[1], quality, grey)
+
+    def write(self, trace: Trace, height: int, width: int, quality: int, grey: bool) -> bytes:
+        """The stream of an encoder's trace for an image of this size."""
         streams, crc = [], 0
         for segment in segments(*trace["Y.0"].shape[:2]):
             stages = self._stages(trace, segment)

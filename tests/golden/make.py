@@ -1,0 +1,53 @@
+"""Makes the golden streams anew. They change with the model that ships and with SPEC.md, and with nothing else.
+
+PYTHONPATH=tests python tests/golden/make.py
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from exactness import Comparison
+from exactness import Path as NativePath
+from synthetic import synthetic_integer_model
+from treenet_fast import _native, model_file
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parents[1] / "examples" / "chelsea.png"
+CROPS = {"eye": (130, 105, 48, 64), "fur": (10, 300, 21, 37), "pixel": (100, 100, 1, 1)}  # top, left, height, width
+CASES = [("eye", "shipped", 1), ("eye", "shipped", 90), ("fur", "shipped", 50), ("pixel", "shipped", 50)]
+CASES += [("eye", "synthetic", 70), ("fur", "synthetic", 1), ("pixel", "synthetic", 100)]
+
+
+def main():
+    paths = [NativePath(isa, 1) for isa in _native.cpu_isas()]
+    models = {"shipped": model_file.load(model_file.default_model_path()), "synthetic": synthetic_integer_model(0)}
+    comparisons = {name: Comparison(model, paths) for name, model in models.items()}
+    with Image.open(EXAMPLE) as example:
+        photograph = np.asarray(example.convert("RGB"))
+    for name, (top, left, height, width) in CROPS.items():
+        Image.fromarray(photograph[top : top + height, left : left + width]).save(HERE / f"{name}.png", optimize=True)
+    entries = []
+    for name, model, quality in CASES:
+        with Image.open(HERE / f"{name}.png") as image:
+            result = comparisons[model].run(np.asarray(image), quality)
+        stream = f"{name}-{model}-{quality}.tnf"
+        (HERE / stream).write_bytes(result.stream)
+        entries.append(
+            {
+                "image": f"{name}.png",
+                "model": model,
+                "quality": quality,
+                "stream": stream,
+                "stream_sha256": result.stream_sha256,
+                "latents_sha256": result.latents_sha256,
+                "pixels_sha256": result.pixels_sha256,
+            }
+        )
+    (HERE / "golden.json").write_text(json.dumps(entries, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
