@@ -1,7 +1,12 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
-// This header is included by files compiled with different instruction-set flags, so it holds plain data only: no
-// inline function whose copy from one file could end up in another.
+// An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
+// residual_up.h, fusion.h or hyper.h. The primitives (a block of a convolution, its requantisation, GDN, blending) are
+// written once for each instruction set, in isa_*.h. kernels_*.cpp joins the two and is the only file compiled with
+// that instruction set's flags.
+//
+// This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
+// could end up in another.
 //
 // Geometry common to all kernels: they work on blocks of kBlock values of int32 accumulators, which are 12 pixels of
 // 32 channels or 6 pixels of 64 (two neighbouring pixels of a subpixel convolution's output).
@@ -58,7 +63,8 @@ struct PackedResidualUp {
   std::int32_t input_zero_point, middle_zero_point, output_zero_point;
 };
 
-// SPEC §2.7, the part that runs at every position. local1_pair takes x and y as two taps with equal weights.
+// SPEC §2.7, the part that runs at every position. local1 of the first attention has its weights twice: x and y are
+// its two taps.
 struct PackedAttention {
   PackedConv local1, local2;
 };
