@@ -2,8 +2,8 @@
 
     python benchmarks/record.py --image kodim15.png
 
-The suite runs several times, so that a busy moment of the machine meets both sides; of each test the median of the runs'
-medians is kept, in benchmarks/results/speed.json. `python benchmarks/tables.py` then renews the tables of README.md.
+The suite runs several times, so that a busy moment of the machine meets both sides; of each test the median of the
+runs' medians is kept, in benchmarks/results/speed.json. `python benchmarks/tables.py` then renews the README's tables.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
             extra[test["group"], side] = test["extra_info"]
     record = {
         "image": arguments.image.name if arguments.image else "examples/chelsea.png at 768x512",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip(),
+        "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip(),
         "processor": runs[0]["machine_info"]["cpu"].get("brand_raw", platform.processor()),
         "python": platform.python_version(),
         "torch": torch.__version__,
