@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -279,3 +280,64 @@ def test_every_error_is_a_treenet_error():
     for item in classes:
         assert issubclass(item, errors.TreeNetError)
         assert issubclass(item, ValueError)
+
+
+def test_threads_are_checked_whether_or_not_a_codec_is_kept(monkeypatch, thumbnail):
+    monkeypatch.setattr(_api, "_codecs", {})
+    for _ in range(2):
+        for threads in (True, 1.0, [1], 0, 257):
+            with pytest.raises(errors.InvalidArgumentError, match="threads is"):
+                treenet_fast.compress(thumbnail, threads=threads)
+        assert _api._codec(None, 1) is _api._codec(None, np.int64(1))
+    assert _api._codec(None, None) is _api._codec(None, treenet_fast.backend_info().threads)
+
+
+def test_a_fork_while_the_lock_is_held(thumbnail, thumbnail_stream):
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(treenet_fast.compress(thumbnail)))
+    with _api._codecs_lock:
+        child.start()
+    try:
+        assert receiver.poll(60)
+        assert receiver.recv() == thumbnail_stream
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_codecs_are_built_without_the_lock(monkeypatch, thumbnail):
+    held = []
+
+    class Watched(Codec):
+        def __init__(self, *arguments, **options):
+            held.append(_api._codecs_lock.locked())
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(_api, "_codecs", {})
+    monkeypatch.setattr(_api, "Codec", Watched)
+    treenet_fast.compress(thumbnail)
+    treenet_fast.compress(thumbnail)
+    assert held == [False]
+
+
+@pytest.mark.parametrize("output", ["jpeg", "", 1, ["numpy"]])
+def test_output_is_checked_before_decoding(output):
+    with pytest.raises(errors.InvalidArgumentError, match="output is"):
+        treenet_fast.decompress(b"no stream", output=output)
+    with pytest.raises(errors.InvalidArgumentError, match="output is"):
+        treenet_fast.decompress([], output=output)
+
+
+@pytest.mark.parametrize("model", [123, b"model.safetensors", 1.5, ["a"]])
+def test_model_that_is_no_path(model):
+    with pytest.raises(errors.InvalidArgumentError, match="model is of type"):
+        Codec(model)
+
+
+def test_model_of_another_mapping(thumbnail, thumbnail_stream):
+    model = Codec().model
+    proxy = dataclasses.replace(model, tensors=types.MappingProxyType(dict(model.tensors)))
+    assert Codec(proxy).compress(thumbnail) == thumbnail_stream

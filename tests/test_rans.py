@@ -258,3 +258,9 @@ def test_tables_from_probabilities():
         rans.Tables.from_probabilities([[1.0], [0.5, 0.6]], [0, 0])
     with pytest.raises(InvalidArgumentError, match="do not match"):
         rans.Tables.from_probabilities([[0.5]], [0, 0])
+
+
+@pytest.mark.parametrize("data", ["text", 5, [1, 2, 3], None])
+def test_data_that_is_not_bytes(data, tables):
+    with pytest.raises(InvalidArgumentError, match="a stream is bytes, not"):
+        rans.decode(data, [0, 0], tables)

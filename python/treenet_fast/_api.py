@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from treenet_fast import _arguments, _native, model_file
 from treenet_fast._version import __version__
 from treenet_fast.errors import BackendError
-from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, check_pixels, normalise, restore
+from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, check_output, check_pixels, normalise, restore
 
 ISAS = ("scalar", "avx2", "avx512vnni")
 """The instruction sets that there is code for, slowest first."""
@@ -43,7 +43,7 @@ class Codec:
     Raises:
         ModelFileError: the model file cannot be read or is not sound.
         BackendError: the instruction set is unknown, or the machine lacks it.
-        InvalidArgumentError: `threads` or `max_pixels` is out of range.
+        InvalidArgumentError: `threads` or `max_pixels` is out of range, or `model` is neither a path nor a model.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Codec:
         self._max_pixels = (
             MAX_SIDE**2 if max_pixels is None else _arguments.integer("max_pixels", max_pixels, 1, MAX_SIDE**2)
         )
-        threads = _usable_threads() if threads is None else _arguments.integer("threads", threads, 1, _MAX_THREADS)
+        threads = _choose_threads(threads)
         isa = _choose_isa(isa)
         if not isinstance(model, model_file.IntegerModel):
-            model = model_file.load(model_file.default_model_path() if model is None else model)
+            model = model_file.load(model_file.default_model_path() if model is None else _arguments.path("model", model))
         self._model = model
-        self._native = _native.Codec(_native.Model(model.tensors, model.hash), isa, threads)
+        self._native = _native.Codec(_native.Model(dict(model.tensors), model.hash), isa, threads)
 
     @property
     def isa(self) -> str:
@@ -120,6 +120,7 @@ class Codec:
             ImageTooLargeError: it has more than `max_pixels` pixels.
             InvalidArgumentError: `data` is not bytes, or `output` none of those above.
         """
+        output = check_output(output)  # before the work
         if isinstance(data, (list, tuple)):
             return [self._decode(one, output) for one in data]
         return self._decode(data, output)
@@ -129,7 +130,7 @@ class Codec:
         check_pixels(width, height, self._max_pixels)
         return self._native.encode(image.pixels, quality, image.grey)
 
-    def _decode(self, data: Any, output: Output | None) -> ImageLike:
+    def _decode(self, data: Any, output: Output) -> ImageLike:
         return restore(self._native.decode(_arguments.stream(data), self._max_pixels), output)
 
 
@@ -225,19 +226,32 @@ def backend_info() -> BackendInfo:
     return BackendInfo(__version__, _choose_isa(None), tuple(_native.cpu_isas()), _usable_threads())
 
 
-_codecs: dict[tuple[str, int | None], Codec] = {}
+_codecs: dict[tuple[str, int], Codec] = {}
 _codecs_lock = threading.Lock()
+
+
+def _renew_codecs_lock() -> None:
+    global _codecs_lock
+    _codecs_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    # The thread that held the lock as the process forked is not there to give it back.
+    os.register_at_fork(after_in_child=_renew_codecs_lock)
 
 
 def _codec(model: ModelLike | None, threads: int | None) -> Codec:
     """A codec for one call; of the package's model there is one for each instruction set and number of threads."""
     if model is not None:
         return Codec(model, threads=threads)
-    key = (_choose_isa(None), threads)
+    isa, threads = key = (_choose_isa(None), _choose_threads(threads))
     with _codecs_lock:
-        if key not in _codecs:
-            _codecs[key] = Codec(threads=threads, isa=key[0])
-        return _codecs[key]
+        codec = _codecs.get(key)
+    if codec is None:
+        codec = Codec(threads=threads, isa=isa)  # takes long, so without the lock; of several the first is kept
+        with _codecs_lock:
+            codec = _codecs.setdefault(key, codec)
+    return codec
 
 
 def _choose_isa(isa: str | None) -> str:
@@ -251,6 +265,10 @@ def _choose_isa(isa: str | None) -> str:
         problem = "this machine lacks it" if isa in ISAS else "there is no such instruction set"
         raise BackendError(f"{source} is {isa!r}, but {problem}: use one of {', '.join(available)}, or leave it unset")
     return isa
+
+
+def _choose_threads(threads: int | None) -> int:
+    return _usable_threads() if threads is None else _arguments.integer("threads", threads, 1, _MAX_THREADS)
 
 
 def _usable_threads() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from operator import index
 from typing import Any
 
@@ -31,3 +32,14 @@ def stream(data: Any) -> bytes:
         kind = type(data).__name__
         raise InvalidArgumentError(f"a stream is bytes, not {kind}: pass what compress gave, or the content of a file")
     return bytes(data)
+
+
+def path(name: str, value: Any) -> str:
+    """`value` as a str if it is a path: a str, or an object that stands for one."""
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        text = None
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"{name} is of type {type(value).__name__}: use a path, as a str or a Path")
+    return text

@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,20 +89,33 @@ def restore(pixels: NDArray[np.uint8], output: Output | None) -> ImageLike:
     Raises:
         InvalidArgumentError: another `output`, or "torch" without torch.
     """
-    if output is None:
-        output = "torch" if importlib.util.find_spec("torch") else "numpy"
+    output = check_output(output)
     if output == "numpy":
         return pixels
     if output == "pil":
         return Image.fromarray(pixels)
+    import torch
+
+    tensor = torch.from_numpy(pixels)
+    return tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1).contiguous()
+
+
+def check_output(output: Output | None) -> Output:
+    """The kind of image that `output` stands for; see `restore`.
+
+    Raises:
+        InvalidArgumentError: another `output`, or "torch" without torch.
+    """
+    if output is None:
+        return "torch" if importlib.util.find_spec("torch") else "numpy"
+    if not isinstance(output, str) or output not in get_args(Output):
+        raise InvalidArgumentError(f"output is {output!r}: use 'torch', 'numpy', 'pil' or None")
     if output == "torch":
         try:
-            import torch
+            import torch  # noqa: F401
         except ModuleNotFoundError as error:
             raise InvalidArgumentError("output='torch' needs torch: install it, or ask for 'numpy' or 'pil'") from error
-        tensor = torch.from_numpy(pixels)
-        return tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1).contiguous()
-    raise InvalidArgumentError(f"output is {output!r}: use 'torch', 'numpy', 'pil' or None")
+    return output
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

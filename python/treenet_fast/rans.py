@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from treenet_fast import _native
+from treenet_fast import _arguments, _native
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.frequencies import integer_frequencies
 from treenet_fast.model_layout import TABLE_WIDTH
@@ -119,9 +119,9 @@ def decode(data: bytes | bytearray | memoryview, indices: ArrayLike, tables: Tab
     Raises:
         CorruptStreamError: the bytes are damaged, or were coded with other tables or another number of symbols. Small
             damage may also go unseen: keep a checksum where that matters.
-        InvalidArgumentError: there is no such table.
+        InvalidArgumentError: `data` is not bytes, or there is no such table.
     """
-    return _native.rans_decode(bytes(data), _integers("indices", indices, np.uint8), tables._native)
+    return _native.rans_decode(_arguments.stream(data), _integers("indices", indices, np.uint8), tables._native)
 
 
 def _integers(name: str, array: ArrayLike, dtype: type[_Integer]) -> NDArray[_Integer]:
