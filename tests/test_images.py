@@ -183,3 +183,42 @@ def test_restore_pil():
 def test_restore_refuses_other_kinds():
     with pytest.raises(InvalidArgumentError, match="'jax'"):
         restore(RGB, "jax")
+
+
+TENSORS = {
+    "meta": lambda: torch.empty(3, 5, 7, device="meta"),
+    "float8": lambda: torch.zeros(3, 5, 7).to(torch.float8_e4m3fn),
+    "sparse": lambda: torch.zeros(3, 5, 7).to_sparse(),
+    "quantised": lambda: torch.quantize_per_tensor(torch.zeros(3, 5, 7), 0.1, 0, torch.quint8),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", TENSORS)
+def test_tensors_that_numpy_cannot_hold(case):
+    with pytest.raises(UnsupportedImageError, match="pass a dense uint8 or float tensor"):
+        normalise(TENSORS[case]())
+
+
+def test_closed_pil_images(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    opened, made = Image.open(tmp_path / "a.png"), Image.fromarray(RGB).copy()
+    for image in (opened, made):
+        image.close()
+        with pytest.raises(UnsupportedImageError, match="may be closed"):
+            normalise(image)
+
+
+@pytest.mark.parametrize(("pixels", "colour"), [(RGB, (1, 2, 3)), (GREY, 5)])
+def test_transparent_colour(pixels, colour, tmp_path):
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=colour)
+    image = Image.open(tmp_path / "a.png")
+    with pytest.raises(UnsupportedImageError, match="drop the alpha channel"):
+        normalise(image)
+    image.info.pop("transparency")
+    normalise(image)
+
+
+def test_masked_arrays():
+    with pytest.raises(UnsupportedImageError, match=r"image\.filled"):
+        normalise(np.ma.masked_greater(RGB, 100))

@@ -60,7 +60,9 @@ class Codec:
         threads = _choose_threads(threads)
         isa = _choose_isa(isa)
         if not isinstance(model, model_file.IntegerModel):
-            model = model_file.load(model_file.default_model_path() if model is None else _arguments.path("model", model))
+            model = model_file.load(
+                model_file.default_model_path() if model is None else _arguments.path("model", model)
+            )
         self._model = model
         self._native = _native.Codec(_native.Model(dict(model.tensors), model.hash), isa, threads)
 

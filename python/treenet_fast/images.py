@@ -65,7 +65,8 @@ def normalise(images: ImageLike | Sequence[ImageLike]) -> tuple[list[RgbImage], 
         The images, and whether the argument was a batch or a list (even of one).
 
     Raises:
-        UnsupportedImageError: another type, shape, dtype or mode; no pixels; floats that are NaN or outside 0..1.
+        UnsupportedImageError: another type, shape, dtype or mode; no pixels; floats that are NaN or outside 0..1; a
+            transparent colour; a masked array; a tensor that is sparse, quantised or without data; a closed PIL image.
         ImageTooLargeError: a side is longer than 65535.
     """
     if isinstance(images, (list, tuple)):
@@ -139,6 +140,8 @@ def _normalise_one(image: ImageLike) -> RgbImage:
 
 def _channels_last(image: object) -> NDArray[Any]:
     """A numpy array, or a tensor as one, as `[H, W]`, `[H, W, C]` or `[N, H, W, C]`."""
+    if isinstance(image, np.ma.MaskedArray):
+        raise UnsupportedImageError("a masked array cannot be coded as it is: fill it first, e.g. with image.filled(0)")
     if isinstance(image, np.ndarray):
         array, order = image, "HWC"
     else:
@@ -148,8 +151,7 @@ def _channels_last(image: object) -> NDArray[Any]:
             raise UnsupportedImageError(
                 f"an image cannot be a {kind}: pass a torch tensor, a numpy array or a PIL image"
             )
-        tensor = image.detach().cpu()
-        array, order = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), "CHW"
+        array, order = _from_tensor(image), "CHW"
     shape, batch = list(array.shape), "N" if array.ndim == 4 else ""
     if not 2 <= array.ndim <= 4:
         raise UnsupportedImageError(f"an image of shape {shape} is not known: use {order}, or N{order} for a batch")
@@ -159,6 +161,18 @@ def _channels_last(image: object) -> NDArray[Any]:
         channels = array.shape[-1]
         hint = _ALPHA_HINT if channels in (2, 4) else f"use {batch}{order} with three channels, or one for grey"
         raise UnsupportedImageError(f"an image of shape {shape} has {channels} channels: {hint}")
+    return array
+
+
+def _from_tensor(image: torch.Tensor) -> NDArray[Any]:
+    import torch
+
+    try:
+        tensor = image.detach().cpu()
+        array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's, NotImplementedError among them
+        reason = f"a tensor of {image.dtype} and {image.layout} on device {image.device} cannot be read as an image"
+        raise UnsupportedImageError(f"{reason}: pass a dense uint8 or float tensor") from error
     return array
 
 
@@ -180,11 +194,19 @@ def _from_pil(image: Image.Image) -> RgbImage:
         raise UnsupportedImageError(f"a PIL image of mode {image.mode} cannot be coded as it is: {hint}")
     _check_size(image.width, image.height)
     try:
+        image.load()  # Pillow reads the pixels only now
         array = np.asarray(image)
-    except OSError as error:  # Pillow reads the pixels only now
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
         raise UnsupportedImageError(
-            f"the pixels of the PIL image cannot be read, its file may be damaged: {error}"
+            f"the pixels of the PIL image cannot be read, it may be closed or its file damaged: {error}"
         ) from error
+    if "transparency" in image.info:
+        raise UnsupportedImageError(
+            f"a PIL image with a transparent colour cannot be coded as it is: {_ALPHA_HINT}, "
+            "e.g. image.info.pop('transparency')"
+        )
     return _from_array(array)
 
 
