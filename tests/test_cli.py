@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import treenet_fast
+from treenet_fast import cli
 from treenet_fast.cli import main
 
 
@@ -347,3 +348,99 @@ def _saved(photograph, folder):
     if not path.exists():
         Image.fromarray(photograph).save(path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("error", "message"), [(MemoryError(), "out of memory"), (OSError(5, "Input/output error"), "Input/output error")]
+)
+def test_files_of_a_folder_that_the_system_fails(error, message, thumbnail, tmp_path, capsys, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        Image.fromarray(thumbnail).save(f"in/{name}.png")
+    write = cli._write
+
+    def fail_on_a(path, content):
+        if path.name == "a.tnf":
+            raise error
+        write(path, content)
+
+    monkeypatch.setattr(cli, "_write", fail_on_a)
+    assert run("compress", "in", "out") == 1
+    assert names(tmp_path / "out") == ["b.tnf", "c.tnf"]
+    assert capsys.readouterr().err.startswith(f"treenet-fast: in/a.png: {message}")
+
+
+def test_out_of_memory_while_an_image_is_read(photo, capsys, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(cli.ImageOps, "exif_transpose", fail)
+    assert run("compress", "photo.png", "out.tnf") == 1
+    assert "photo.png: out of memory" in one_complaint(capsys)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_standard_streams(closed, photo, thumbnail_stream, tmp_path):
+    (tmp_path / "in").mkdir()
+    photo.rename(tmp_path / "in" / "photo.png")
+    for source, target, status in (
+        ("in", "out", 0),
+        ("in/photo.png", "photo.tnf", 0),
+        ("absent.png", "out.tnf", 1),
+    ):
+        command = f'"$0" -m treenet_fast compress {source} {target} {closed}'
+        done = subprocess.run(
+            ["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == status
+        assert "Traceback" not in done.stderr
+        if ">&-" in closed.split():
+            assert done.stdout == ""
+    assert (tmp_path / "photo.tnf").read_bytes() == thumbnail_stream
+    assert (tmp_path / "out/photo.tnf").read_bytes() == thumbnail_stream
+
+
+def test_longest_stream():
+    assert cli._MAX_STREAM_BYTES == 27 + 2**28 - 1
+
+
+@pytest.mark.parametrize("name", ["other.png", "other.JPG", "new.webp"])
+def test_compress_does_not_replace_images(name, photo, tmp_path, capsys):
+    (tmp_path / "other.png").write_bytes(b"an original")
+    before = names(tmp_path)
+    assert run("compress", "photo.png", name) == 1
+    assert "name a .tnf file" in one_complaint(capsys)
+    assert names(tmp_path) == before
+    assert (tmp_path / "other.png").read_bytes() == b"an original"
+
+
+@pytest.mark.parametrize("target", ["in", "./in/", "link"])
+def test_decompress_in_place_does_not_replace_images(target, thumbnail, thumbnail_stream, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to("in")
+    Image.fromarray(thumbnail).save("in/a.png")
+    original = (tmp_path / "in/a.png").read_bytes()
+    for name in "ab":
+        (tmp_path / f"in/{name}.tnf").write_bytes(thumbnail_stream)
+    assert run("decompress", "in", target) == 1
+    assert "a.png: exists" in capsys.readouterr().err
+    assert (tmp_path / "in/a.png").read_bytes() == original
+    assert names(tmp_path / "in") == ["a.png", "a.tnf", "b.png", "b.tnf"]
+    assert run("decompress", "in/a.tnf", target) == 1
+    assert "a.png: exists" in one_complaint(capsys)
+    assert run("decompress", "in/a.tnf", "in/a.png") == 0  # asked for by name
+
+
+def test_a_slash_at_the_end_is_a_folder(photo, tmp_path):
+    assert run("compress", "photo.png", "new/") == 0
+    assert run("decompress", "new/photo.tnf", "back.png/") == 0
+    assert names(tmp_path) == ["back.png", "back.png/photo.png", "new", "new/photo.tnf", "photo.png"]
+
+
+def test_complaints_keep_names_as_they_are(tmp_path, capsys):
+    (tmp_path / "two  spaces.tnf").write_bytes(b"")
+    (tmp_path / "a\nb\x1b[1m.tnf").write_bytes(b"")
+    assert run("info", "two  spaces.tnf") == 1
+    assert "treenet-fast: two  spaces.tnf: " in one_complaint(capsys)
+    assert run("info", "a\nb\x1b[1m.tnf") == 1
+    assert "treenet-fast: a b [1m.tnf: " in one_complaint(capsys)

@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -16,6 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -29,7 +31,10 @@ STREAM_SUFFIX = ".tnf"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 """The files of a folder that are taken for images; a file that is named itself may have any suffix."""
 
-_MAX_STREAM_BYTES = 24 + (1 << 28)  # the longest that a header can announce (SPEC §8); more is never read
+_MAX_STREAM_BYTES = 27 + (1 << 28) - 1  # the longest header and the most it can announce (SPEC §8)
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what could break a line, or a terminal
 
 
 class CommandError(Exception):
@@ -64,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("source", metavar="IN", type=Path, help="a file, or a folder")
-    common.add_argument("target", metavar="OUT", type=Path, help="a file, or a folder if IN is one")
+    common.add_argument("target", metavar="OUT", help="a file, or a folder if IN is one")
     common.add_argument("--model", metavar="FILE", type=Path, help="a model file other than the package's own")
     common.add_argument("--threads", metavar="N", type=_whole_number, help="default: one a usable CPU, up to 16")
     common.add_argument(
@@ -119,9 +124,12 @@ def _compress(options: argparse.Namespace) -> int:
 def _decompress(options: argparse.Namespace) -> int:
     jobs = _jobs(options.source, options.target, (STREAM_SUFFIX,), ".png")
     formats = {job.target: _image_format(job.target) for job in jobs}
+    originals_at_risk = _is_own_folder(options.source, Path(options.target))
     codec = Codec(options.model, threads=options.threads, max_pixels=options.max_pixels)
 
     def work(job: Job) -> bytes:
+        if originals_at_risk and job.target.exists():
+            raise CommandError(f"{job.target}: exists, and may be the original; name another output for {job.source}")
         stream = _read_stream(job.source)
         image = codec.decompress(stream, output="pil")
         content = io.BytesIO()
@@ -164,7 +172,7 @@ def _run(options: argparse.Namespace, jobs: list[Job], work: Callable[[Job], byt
     start = time.perf_counter()
     streams: list[StreamInfo] = []
     problems: list[str] = []
-    bar = _ProgressBar(len(jobs)) if options.source.is_dir() and sys.stderr.isatty() else None
+    bar = _ProgressBar(len(jobs)) if options.source.is_dir() and _is_terminal(sys.stderr) else None
     try:
         for job in jobs:
             if bar is not None:
@@ -175,6 +183,10 @@ def _run(options: argparse.Namespace, jobs: list[Job], work: Callable[[Job], byt
                 problems.append(f"{job.source}: {error}")
             except CommandError as error:
                 problems.append(str(error))
+            except OSError as error:
+                problems.append(f"{job.source}: {error.strerror or error}")
+            except MemoryError:
+                problems.append(f"{job.source}: out of memory: shrink the image")
     finally:
         if bar is not None:
             bar.clear()
@@ -183,7 +195,7 @@ def _run(options: argparse.Namespace, jobs: list[Job], work: Callable[[Job], byt
         pixels = sum(stream.width * stream.height for stream in streams)
         rates = f"{size} bytes, {8 * size / pixels:.3f} bpp, {time.perf_counter() - start:.2f} s"
         if options.source.is_dir():
-            _say(f"{options.source} -> {options.target}: {len(streams)} of {len(jobs)} files, {rates}")
+            _say(f"{options.source} -> {Path(options.target)}: {len(streams)} of {len(jobs)} files, {rates}")
         else:
             _say(f"{jobs[0].source} -> {jobs[0].target}: {streams[0].width}x{streams[0].height}, {rates}")
     for problem in problems:
@@ -191,15 +203,24 @@ def _run(options: argparse.Namespace, jobs: list[Job], work: Callable[[Job], byt
     return 1 if problems else 0
 
 
-def _jobs(source: Path, target: Path, suffixes: tuple[str, ...], target_suffix: str) -> list[Job]:
-    """One job for a file; for a folder one for each file in it, at any depth, with one of the suffixes."""
+def _jobs(source: Path, output: str, suffixes: tuple[str, ...], target_suffix: str) -> list[Job]:
+    """One job for a file; for a folder one for each file in it, at any depth, with one of the suffixes.
+
+    `output` is the argument as it was given: a slash at its end makes it a folder.
+
+    Raises:
+        CommandError: there is nothing to do, or an output would replace an input or another output.
+    """
+    target = Path(output)
     if not source.is_dir():
         if not source.exists():
             raise CommandError(f"{source}: no such file or folder")
-        if target.is_dir():
+        if target.is_dir() or output.endswith(("/", os.sep)):
             target = target / source.with_suffix(target_suffix).name
         if target.exists() and target.samefile(source):
             raise CommandError(f"{target}: is the input; name another output")
+        if target.suffix.lower() in suffixes:
+            raise CommandError(f"{target}: has the suffix of an input; name a {target_suffix} file as output")
         return [Job(source, target)]
     if target.exists() and not target.is_dir():
         raise CommandError(f"{target}: is no folder, but {source} is one; name a folder as output")
@@ -208,11 +229,16 @@ def _jobs(source: Path, target: Path, suffixes: tuple[str, ...], target_suffix: 
         raise CommandError(f"{source}: holds no {', '.join(suffixes)} files")
     sources: dict[Path, Path] = {}
     for file in files:
-        output = target / file.relative_to(source).with_suffix(target_suffix)
-        if output in sources:
-            raise CommandError(f"{file}: {sources[output].name} beside it would become {output.name} too; rename one")
-        sources[output] = file
-    return [Job(file, output) for output, file in sources.items()]
+        final = target / file.relative_to(source).with_suffix(target_suffix)
+        if final in sources:
+            raise CommandError(f"{file}: {sources[final].name} beside it would become {final.name} too; rename one")
+        sources[final] = file
+    return [Job(file, final) for final, file in sources.items()]
+
+
+def _is_own_folder(source: Path, target: Path) -> bool:
+    """Whether `target` is the folder `source`, or the one that the file `source` is in."""
+    return target.is_dir() and target.samefile(source if source.is_dir() else source.parent)
 
 
 def _read_image(path: Path, max_pixels: int) -> Image.Image:
@@ -223,7 +249,7 @@ def _read_image(path: Path, max_pixels: int) -> Image.Image:
             with Image.open(path) as image:
                 check_pixels(image.width, image.height, max_pixels)
                 return ImageOps.exif_transpose(image)
-    except TreeNetError:
+    except (TreeNetError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise CommandError(f"{path}: is no image of a kind that Pillow reads") from error
@@ -290,7 +316,13 @@ class _ProgressBar:
         sys.stderr.flush()
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
 def _say(text: str) -> None:
+    if sys.stdout is None:  # closed before the command began
+        return
     encoding = sys.stdout.encoding or "utf-8"  # names of files can hold what no encoding can
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
@@ -301,5 +333,6 @@ def _say(text: str) -> None:
 
 
 def _complain(problem: str, status: int = 1) -> int:
-    print(f"{PROGRAM}: {' '.join(problem.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # closed before the command began
+        print(f"{PROGRAM}: {_CONTROL.sub(' ', problem)}", file=sys.stderr)
     return status
