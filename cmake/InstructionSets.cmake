@@ -9,7 +9,7 @@ function(treenet_add_isa target isa source)
   string(GENEX_STRIP "${flags_text}" flags_text)
   set(CMAKE_REQUIRED_FLAGS "${flags_text}")
   check_cxx_source_compiles("
-    #if !defined(__x86_64__) && !defined(__i386__)
+    #if !defined(__x86_64__)
     #error other target
     #endif
     #include <immintrin.h>
@@ -18,5 +18,7 @@ function(treenet_add_isa target isa source)
     set_source_files_properties(${source} PROPERTIES
       COMPILE_OPTIONS "${flags}"
       COMPILE_DEFINITIONS "TREENET_HAVE_${name}=1")
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    message(WARNING "this compiler cannot build the ${isa} kernels (${flags_text}); the package will do without them")
   endif()
 endfunction()

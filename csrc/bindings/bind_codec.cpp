@@ -25,6 +25,8 @@ namespace {
 using Image = py::array_t<std::uint8_t, py::array::c_style>;
 
 constexpr int kMaximumThreads = 1024;
+constexpr int kAlignedContiguous =
+    static_cast<int>(py::array::c_style) | static_cast<int>(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
 
 std::span<const std::uint8_t> bytes_of(const py::bytes& data) {
   const std::string_view view = data;
@@ -52,7 +54,7 @@ std::shared_ptr<const Model> make_model(const py::dict& tensors, const py::bytes
   std::vector<py::array> kept;  // contiguous copies where the caller's are not
   for (const auto& [key, value] : tensors) {
     const std::string name = py::cast<std::string>(key);
-    kept.push_back(py::array::ensure(value, py::array::c_style));
+    kept.push_back(py::array::ensure(value, kAlignedContiguous));
     const py::array& array = kept.back();
     if (!array) throw Error(ErrorCode::kModelFile, "model: '" + name + "' is not an array");
     views[name] = {dtype_of(name, array), {array.shape(), array.shape() + array.ndim()}, array.data()};

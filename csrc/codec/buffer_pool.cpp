@@ -1,9 +1,11 @@
 #include "codec/buffer_pool.h"
 
+#include <new>
+
 namespace treenet {
 
 BufferPool::Lease BufferPool::take(std::size_t size) {
-  {
+  if (!origin_.is_forked_child()) {
     const std::lock_guard lock(mutex_);
     // The smallest that fits without wasting more than it holds.
     std::size_t best = free_.size();
@@ -22,11 +24,17 @@ BufferPool::Lease BufferPool::take(std::size_t size) {
   return Lease(shared_from_this(), AlignedBuffer(size));
 }
 
-void BufferPool::give_back(AlignedBuffer buffer) {
+void BufferPool::give_back(AlignedBuffer buffer) noexcept {
+  if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);
-  if (kept_ + buffer.size() > kept_limit_) return;
-  kept_ += buffer.size();
-  free_.push_back(std::move(buffer));
+  const std::size_t size = buffer.size();
+  if (kept_ + size > kept_limit_) return;
+  try {
+    free_.push_back(std::move(buffer));
+    kept_ += size;
+  } catch (const std::bad_alloc&) {
+    // Without room to remember it, the buffer is freed instead of kept.
+  }
 }
 
 }  // namespace treenet

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codec/aligned_buffer.h"
+#include "codec/process.h"
 
 namespace treenet {
 
@@ -45,8 +46,9 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   Lease take(std::size_t size);
 
  private:
-  void give_back(AlignedBuffer buffer);
+  void give_back(AlignedBuffer buffer) noexcept;
 
+  const Origin origin_;  // a forked child allocates and frees, and leaves the lock alone
   const std::size_t kept_limit_;
   std::mutex mutex_;
   std::vector<AlignedBuffer> free_;

@@ -6,6 +6,7 @@
 
 #include "codec/crc32.h"
 #include "codec/error.h"
+#include "codec/process.h"
 #include "codec/rans.h"
 #include "codec/segments.h"
 #include "codec/symbols.h"
@@ -99,6 +100,7 @@ ModelId Codec::model_id() const {
 }
 
 std::vector<std::uint8_t> Codec::encode(const ImageView& image, int quality, bool grey, Trace* trace) const {
+  const NearestRounding rounding;
   if (quality < 1 || quality > kQualities) {
     throw Error(ErrorCode::kInvalidArgument, "quality is " + std::to_string(quality) + "; it must be 1 to 100");
   }
@@ -162,6 +164,7 @@ std::vector<std::uint8_t> Codec::encode(const ImageView& image, int quality, boo
 
 void Codec::decode(const Header& header, std::span<const std::uint8_t> stream, std::uint8_t* pixels,
                    Trace* trace) const {
+  const NearestRounding rounding;
   check_model(header, model_->hash);
   const Geometry geometry(header.height, header.width);
   BufferPool& pool = backend_->buffers();

@@ -1,15 +1,17 @@
 #include "codec/thread_pool.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <list>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "codec/error.h"
 
 namespace treenet {
 
@@ -41,9 +43,10 @@ class ThreadPool::Team {
   explicit Team(int workers) {
     try {
       for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
-    } catch (...) {  // the system gives no more threads
+    } catch (const std::system_error&) {
       stop();
-      throw;
+      throw Error(ErrorCode::kBackend,
+                  "the system does not give " + std::to_string(workers + 1) + " threads; ask for fewer");
     }
   }
 
@@ -77,6 +80,7 @@ class ThreadPool::Team {
   }
 
   void work() {
+    const NearestRounding rounding;  // a thread starts with the mode of the one that made it
     std::unique_lock lock(mutex_);
     for (;;) {
       const auto open = std::find_if(loops_.begin(), loops_.end(), [](const Loop* loop) {
@@ -104,23 +108,21 @@ class ThreadPool::Team {
 };
 
 ThreadPool::ThreadPool(int threads)
-    : threads_(std::max(threads, 1)), process_(getpid()), team_(threads > 1 ? new Team(threads - 1) : nullptr) {}
+    : threads_(std::max(threads, 1)), team_(threads > 1 ? new Team(threads - 1) : nullptr) {}
 
 ThreadPool::~ThreadPool() {
   // Joining threads that are not there would wait for ever: the child leaks what is left of them.
-  if (is_forked_child()) static_cast<void>(team_.release());
+  if (origin_.is_forked_child()) static_cast<void>(team_.release());
 }
 
 void ThreadPool::run(std::int64_t count, const std::function<void(std::int64_t)>& task) {
   Loop loop{.task = task, .count = count, .error_mutex = {}, .error = nullptr};
-  if (count > 1 && team_ && !is_forked_child()) {
+  if (count > 1 && team_ && !origin_.is_forked_child()) {
     team_->share(loop);
   } else {
     loop.take_part();
   }
   if (loop.error) std::rethrow_exception(loop.error);
 }
-
-bool ThreadPool::is_forked_child() const { return process_ != getpid(); }
 
 }  // namespace treenet

@@ -1,17 +1,17 @@
 // A pool of threads that run the tasks of a loop. Several threads may run loops at once; each helps with its own.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
+
+#include "codec/process.h"
 
 namespace treenet {
 
 class ThreadPool {
  public:
-  // `threads` includes the caller of `run`; 1 makes no thread at all.
+  // `threads` includes the caller of `run`; 1 makes no thread at all. Throws Error(kBackend) if the system gives fewer.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -27,12 +27,8 @@ class ThreadPool {
   struct Loop;
   class Team;
 
-  // A forked child has this object but none of its threads, and a lock may be held for ever by one of them: there the
-  // caller of `run` works alone, and the team is never touched again.
-  bool is_forked_child() const;
-
   const int threads_;
-  const pid_t process_;
+  const Origin origin_;  // in a forked child the caller of `run` works alone, and the team is never touched again
   std::unique_ptr<Team> team_;
 };
 

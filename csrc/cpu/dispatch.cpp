@@ -3,7 +3,7 @@
 
 #include "codec/error.h"
 
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
 #include <cpuid.h>
 #define TREENET_X86 1
 #endif

@@ -36,8 +36,7 @@ void blend(const PackedAttention& attention, const float* global, const std::uin
   T* result = arena.take<T>(kBlock);
   std::int32_t* accumulators = arena.take<std::int32_t>(kBlock);
   U8Line* hidden = arena.take<U8Line>(kBlock);
-  PackedConv local1 = attention.local1;
-  local1.taps = p1 == nullptr ? 1 : 2;  // both taps have the same weights
+  const PackedConv& local1 = attention.local1;  // as many taps as there are p
   const auto load = [](Line* to, const T* from, std::ptrdiff_t count) {
     for (std::ptrdiff_t k = 0; k < count; ++k) to[k] = static_cast<Line>(from[k]);
   };

@@ -8,7 +8,6 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kHyperTileColumns = 8 * kBlockPixels;  // of a 3x3 convolution's output
 inline constexpr std::int32_t kMaxHyperChannels = 64;                // of its input
-inline constexpr std::int32_t kMaxHyperOutputs = 192;                // 48 channels before the shuffle
 inline constexpr std::int32_t kParameterChannels = 128;              // psi and context
 inline constexpr std::int32_t kPsiChannels = 64;
 

@@ -20,7 +20,6 @@ namespace treenet::cpu {
 inline constexpr int kChannels = 32;     // of every transform activation
 inline constexpr int kBlockPixels = 12;  // output pixels of one register tile
 inline constexpr int kBlock = kBlockPixels * kChannels;
-inline constexpr int kImageZeroPoint = 128;  // SPEC §3
 
 // A convolution with its weights in the order in which kernels consume them:
 //   weights[block][tap][group][out in block][4 bytes]

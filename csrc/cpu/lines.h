@@ -4,9 +4,16 @@
 // that no function compiled for one can stand in for another's.
 #pragma once
 
+#include <cfloat>
 #include <cstring>
 
 #include "cpu/kernels.h"
+
+// SPEC §1: a float step is one operation in single precision, correctly rounded.
+static_assert(FLT_EVAL_METHOD == 0, "needs float arithmetic in single precision, as x86-64 and Arm have it");
+#if defined(__FAST_MATH__)
+#error "the codec's arithmetic is not to be compiled with -ffast-math"
+#endif
 
 namespace treenet::cpu::TREENET_ISA {
 

@@ -5,6 +5,8 @@
 #include <functional>
 #include <numeric>
 
+#include "codec/process.h"
+
 namespace treenet::cpu {
 
 // What a convolution's packed form is to be. Output p of the packed order is the model's output `order[p]`.
@@ -219,6 +221,7 @@ class Packer {
 };
 
 PackedModel::PackedModel(const Model& source, const KernelTable& kernels) : model(source) {
+  const NearestRounding rounding;
   Packer packer(storage_, kernels.u8_group);
   for (int level = 0; level < kLevels; ++level) {
     for (const ResidualBlock& block : model.analysis[level]) analysis[level].push_back(packer.residual_down(block));

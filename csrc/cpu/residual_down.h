@@ -56,9 +56,8 @@ class ResidualDown {
       return;
     }
     for (; next_input_ <= 2 * row + 1; ++next_input_) {
-      const std::int32_t outside = kLineChannels == 4 ? kImageZeroPoint : block_.input_zero_point;
-      load_line<std::uint8_t>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, outside, kLineChannels,
-                              input_.at(next_input_), Load{});
+      load_line<std::uint8_t>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, block_.input_zero_point,
+                              kLineChannels, input_.at(next_input_), Load{});
     }
     for (std::int32_t i = 0; i < count; i += kBlockPixels) {
       const std::uint8_t* taps[9];

@@ -1,6 +1,11 @@
 // The whole codec, on every instruction set that this machine has: the same bytes and pixels, whatever the size of the
 // image and the number of threads; and damaged streams, also behind a checksum that fits, end in an error. Under the
 // address sanitizer these runs also show that no kernel leaves its buffers.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cfenv>
 #include <random>
 #include <thread>
 #include <vector>
@@ -136,6 +141,53 @@ TEST("a stream that claims another size is refused") {
   stream[17] = 100;  // the width
   seal(stream);
   CHECK_ERROR(decode(c, stream), ErrorCode::kCorrupt, "");
+}
+
+TEST("the caller's rounding mode changes nothing, and is kept") {
+  const Bytes pixels = image(40, 50);
+  const Bytes expected = codec("scalar", 1).encode({pixels.data(), 40, 50}, 50, false);
+  const Bytes decoded = decode(codec("scalar", 1), expected);
+  for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    std::fesetround(mode);
+    std::vector<bool> same;
+    for (const std::string& isa : cpu::usable_isas()) {
+      const Codec c = codec(isa, 3);  // whose threads inherit the mode
+      same.push_back(c.encode({pixels.data(), 40, 50}, 50, false) == expected);
+      same.push_back(decode(c, expected) == decoded);
+    }
+    const int kept = std::fegetround();
+    std::fesetround(FE_TONEAREST);
+    CHECK_EQUAL(kept, mode);
+    for (const bool equal : same) CHECK(equal);
+  }
+}
+
+TEST("a forked child can use a codec whose locks another thread held") {
+  const Codec c = codec(cpu::usable_isas().back(), 2);
+  const Bytes pixels = image(40, 50);
+  const Bytes expected = c.encode({pixels.data(), 40, 50}, 50, false);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> users;
+  for (int i = 0; i < 2; ++i) {
+    users.emplace_back([&] {
+      while (!stop) c.encode({pixels.data(), 40, 50}, 50, false);
+    });
+  }
+  int good = 0;
+  constexpr int kForks = 20;
+  for (int i = 0; i < kForks; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(60);  // a child that hangs dies, and is counted as bad
+      _exit(c.encode({pixels.data(), 40, 50}, 50, false) == expected ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    good += WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  }
+  stop = true;
+  for (std::thread& user : users) user.join();
+  CHECK_EQUAL(good, kForks);
 }
 
 TEST("arguments out of range are refused") {
