@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "cpu/lines.h"
+#include "cpu/output_x86.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -177,27 +178,6 @@ inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* 
   for (int c = 0; c < kChannels; c += 8) {
     const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(load8(in + c)), _mm256_loadu_ps(gain + c));
     store8(out + c, round_clamped(value, low, high, _mm256_setzero_si256()));
-  }
-}
-
-inline void output_pixels(const std::int32_t* above, const std::int32_t* here, const std::int32_t* below,
-                          const PackedOutput& output, std::int32_t count, std::uint8_t* out) {
-  const __m128i bias = _mm_loadu_si128(reinterpret_cast<const __m128i*>(output.bias));
-  const __m128 multiplier = _mm_loadu_ps(output.multiplier);
-  const __m128 low = _mm_setzero_ps(), high = _mm_set1_ps(255.0f);
-  const std::int32_t* lines[3] = {above, here, below};
-  for (std::int32_t i = 0; i < count; ++i) {
-    __m128i sum = bias;
-#pragma GCC unroll 9
-    for (int tap = 0; tap < 9; ++tap) {
-      const std::int32_t* at = lines[tap / 3] + static_cast<std::ptrdiff_t>(i + tap % 3) * kChannels + tap * 3;
-      sum = _mm_add_epi32(sum, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-    }
-    const __m128 value = _mm_mul_ps(_mm_cvtepi32_ps(sum), multiplier);
-    const __m128i rounded = _mm_cvtps_epi32(_mm_min_ps(_mm_max_ps(value, low), high));
-    const __m128i words = _mm_packs_epi32(rounded, rounded);
-    const std::int32_t packed = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
-    std::memcpy(out + 3 * i, &packed, 3);
   }
 }
 
