@@ -14,7 +14,7 @@ from PIL import Image
 
 import treenet_fast
 from synthetic import synthetic_image, synthetic_integer_model
-from treenet_fast import Codec, _api, errors, model_file
+from treenet_fast import Codec, _api, errors, model_file, models
 
 
 def psnr(a, b):
@@ -170,7 +170,24 @@ def test_models(tmp_path, thumbnail, thumbnail_stream):
     assert treenet_fast.info(stream).model_id == other.hash.hex()[:8]
     assert stream == Codec(other).compress(thumbnail) == treenet_fast.compress(thumbnail, model=str(path))
     assert torch.equal(codec.decompress(stream), treenet_fast.decompress(stream, model=other))
-    assert Codec(model_file.default_model_path()).compress(thumbnail) == thumbnail_stream
+    assert Codec(models.path()).compress(thumbnail) == thumbnail_stream
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_models_of_the_package(name, thumbnail):
+    codec = Codec(name, threads=1)
+    assert codec.model is models.load(name)
+    stream = codec.compress(thumbnail)
+    assert stream == treenet_fast.compress(thumbnail, model=name)
+    # Whoever has the package can read it without knowing which model made it, from any codec.
+    expected = codec.decompress(stream)
+    assert torch.equal(treenet_fast.decompress(stream), expected)
+    assert torch.equal(Codec(synthetic_integer_model(), threads=1).decompress(stream), expected)
+
+
+def test_name_of_no_model():
+    with pytest.raises(errors.ModelFileError, match=r"no-such-model.*in the package are .*mse"):
+        Codec("no-such-model")
 
 
 def test_missing_model_file(tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 import treenet_fast
 from exactness import NO_LIMIT, Comparison, Path, same_tensors
 from synthetic import synthetic_image, synthetic_integer_model
-from treenet_fast import _native, model_file
+from treenet_fast import _native, models
 
 GOLDEN = File(__file__).parent / "golden"
 QUALITIES = (1, 25, 50, 75, 100)
@@ -32,7 +32,7 @@ def one_torch_thread():
 
 @pytest.fixture(scope="module")
 def shipped():
-    return Comparison(model_file.load(model_file.default_model_path()), all_paths())
+    return Comparison(models.load(), all_paths())
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from treenet_fast import model_file
+from treenet_fast import model_file, models
 from treenet_fast.errors import ModelFileError
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return model_file.load(model_file.default_model_path())
+    return models.load()
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def tensors(shipped):
 
 @pytest.fixture(scope="module")
 def content():
-    return model_file.default_model_path().read_bytes()
+    return models.path().read_bytes()
 
 
 def with_header(content, change):
@@ -43,7 +43,7 @@ def test_shipped_model(shipped):
 
 
 def test_agrees_with_the_safetensors_library(shipped, tmp_path):
-    theirs = load_file(model_file.default_model_path())
+    theirs = load_file(models.path())
     assert theirs.keys() == shipped.tensors.keys()
     for name, array in theirs.items():
         assert array.dtype == shipped.tensors[name].dtype

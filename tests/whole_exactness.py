@@ -22,7 +22,7 @@ from PIL import Image
 
 import treenet_fast
 from exactness import Comparison, Path
-from treenet_fast import _native, model_file
+from treenet_fast import _native, models
 
 QUALITIES = (1, 25, 50, 75, 100)
 THREADS = (1, 2, 4)
@@ -67,7 +67,7 @@ def psnr(image: np.ndarray, decoded: np.ndarray) -> float:
 def run(case: Case) -> dict[str, object]:
     name, file, size, quality, scalar_threads = case
     torch.set_num_threads(1)
-    comparison = Comparison(model_file.load(model_file.default_model_path()), paths(scalar_threads))
+    comparison = Comparison(models.load(), paths(scalar_threads))
     image = load(file, size)
     row: dict[str, object] = {"image": name, "height": image.shape[0], "width": image.shape[1], "quality": quality}
     try:
@@ -124,7 +124,7 @@ def main() -> int:
         f"{len(rows)} cases, {failures} failures; the tightest is {-worst:.1f} bytes below information + 1 % + 40 bytes"
     )
     if arguments.out:
-        model = model_file.load(model_file.default_model_path())
+        model = models.load()
         record = {"model": model.hash.hex(), "isas": _native.cpu_isas(), "threads": THREADS, "cases": rows}
         arguments.out.write_text(json.dumps(record, indent=0).replace("\n", " ").replace("}, {", "},\n{") + "\n")
     return 1 if failures else 0

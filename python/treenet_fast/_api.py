@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from treenet_fast import _arguments, _native, model_file
+from treenet_fast import _arguments, _native, model_file, models
 from treenet_fast._version import __version__
-from treenet_fast.errors import BackendError
+from treenet_fast.errors import BackendError, WrongModelError
 from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, check_output, check_pixels, normalise, restore
+from treenet_fast.models import ModelLike
 
 ISAS = ("scalar", "avx2", "avx512vnni")
 """The instruction sets that there is code for, slowest first."""
@@ -26,14 +27,14 @@ _MAX_THREADS = 256
 _MAX_DEFAULT_THREADS = 16  # beyond it an ordinary photograph has too little work for each
 
 Data: TypeAlias = bytes | bytearray | memoryview
-ModelLike: TypeAlias = "str | os.PathLike[str] | model_file.IntegerModel"
 
 
 class Codec:
     """A model made ready to compress and decompress; many threads may use one codec at once.
 
     Args:
-        model: a model file, or one that `treenet_fast.model_file.load` has read; None for the one in the package.
+        model: "mse" or "ms-ssim", which are in the package, a model file, or one that `treenet_fast.model_file.load`
+            has read; None for "mse". It compresses; streams of the package's models are decompressed by any codec.
         threads: how many threads share the work on an image, 1..256; None for one a usable CPU, up to 16. The bytes
             and the pixels do not depend on it.
         max_pixels: images and streams with more pixels raise `ImageTooLargeError`; None for no limit.
@@ -59,12 +60,9 @@ class Codec:
         )
         threads = _choose_threads(threads)
         isa = _choose_isa(isa)
-        if not isinstance(model, model_file.IntegerModel):
-            model = model_file.load(
-                model_file.default_model_path() if model is None else _arguments.path("model", model)
-            )
-        self._model = model
-        self._native = _native.Codec(_native.Model(dict(model.tensors), model.hash), isa, threads)
+        self._model = models.resolve(model)
+        self._native = _native_codec(self._model, isa, threads)
+        self._others: dict[str, _native.Codec] = {}  # of models in the package, by the id in a stream
 
     @property
     def isa(self) -> str:
@@ -78,7 +76,7 @@ class Codec:
 
     @property
     def model(self) -> model_file.IntegerModel:
-        """The model. A stream decodes with the model that made it and no other."""
+        """The model that compresses."""
         return self._model
 
     def __repr__(self) -> str:
@@ -117,8 +115,8 @@ class Codec:
             The image, or a list of images for a list of streams.
 
         Raises:
-            StreamError: the stream is empty, foreign, of a newer version, truncated, damaged, or made with another
-                model: each has its class under it.
+            StreamError: the stream is empty, foreign, of a newer version, truncated, damaged, or made with a model
+                that is neither this codec's nor in the package: each has its class under it.
             ImageTooLargeError: it has more than `max_pixels` pixels.
             InvalidArgumentError: `data` is not bytes, or `output` none of those above.
         """
@@ -133,7 +131,28 @@ class Codec:
         return self._native.encode(image.pixels, quality, image.grey)
 
     def _decode(self, data: Any, output: Output) -> ImageLike:
-        return restore(self._native.decode(_arguments.stream(data), self._max_pixels), output)
+        stream = _arguments.stream(data)
+        try:
+            pixels = self._native.decode(stream, self._max_pixels)
+        except WrongModelError:
+            other = self._other(_native.info(stream, MAX_SIDE**2)["model_id"])
+            if other is None:
+                raise
+            pixels = other.decode(stream, self._max_pixels)
+        return restore(pixels, output)
+
+    def _other(self, model_id: str) -> _native.Codec | None:
+        """A codec of the model in the package that a stream names, or None; made when it is first needed."""
+        if model_id not in self._others:
+            model = models.with_id(model_id)
+            if model is None:
+                return None
+            self._others.setdefault(model_id, _native_codec(model, self.isa, self.threads))
+        return self._others[model_id]
+
+
+def _native_codec(model: model_file.IntegerModel, isa: str, threads: int) -> _native.Codec:
+    return _native.Codec(_native.Model(dict(model.tensors), model.hash), isa, threads)
 
 
 @dataclass(frozen=True)
@@ -193,7 +212,7 @@ def compress(
 ) -> Any:
     """Compresses an image, a batch or a list: `Codec(model, threads=threads).compress(image, quality)`.
 
-    Codecs of the package's own model are kept and used again. With a model of your own, make a `Codec` once instead.
+    Codecs of the package's own models are kept and used again. With a model of your own, make a `Codec` once instead.
     """
     return _codec(model, threads).compress(image, quality)
 
@@ -228,7 +247,7 @@ def backend_info() -> BackendInfo:
     return BackendInfo(__version__, _choose_isa(None), tuple(_native.cpu_isas()), _usable_threads())
 
 
-_codecs: dict[tuple[str, int], Codec] = {}
+_codecs: dict[tuple[str, str, int], Codec] = {}
 _codecs_lock = threading.Lock()
 
 
@@ -243,14 +262,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def _codec(model: ModelLike | None, threads: int | None) -> Codec:
-    """A codec for one call; of the package's model there is one for each instruction set and number of threads."""
-    if model is not None:
+    """A codec for one call; of a model in the package there is one for each instruction set and number of threads."""
+    name = models.DEFAULT if model is None else model
+    if not isinstance(name, str) or name not in models.names():
         return Codec(model, threads=threads)
-    isa, threads = key = (_choose_isa(None), _choose_threads(threads))
+    name, isa, threads = key = (name, _choose_isa(None), _choose_threads(threads))
     with _codecs_lock:
         codec = _codecs.get(key)
     if codec is None:
-        codec = Codec(threads=threads, isa=isa)  # takes long, so without the lock; of several the first is kept
+        codec = Codec(name, threads=threads, isa=isa)  # takes long, so without the lock; of several the first is kept
         with _codecs_lock:
             codec = _codecs.setdefault(key, codec)
     return codec

@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -26,7 +25,6 @@ __all__ = [
     "FORMAT_VERSION",
     "IntegerModel",
     "content_hash",
-    "default_model_path",
     "load",
     "save",
     "tensor_spec",
@@ -55,11 +53,6 @@ class IntegerModel:
     def name(self) -> str:
         """The model's name, for people."""
         return self.metadata["name"]
-
-
-def default_model_path() -> Path:
-    """The model file that ships in the package."""
-    return Path(__file__).parent / "models" / "mse.safetensors"
 
 
 def content_hash(tensors: Mapping[str, NDArray[Any]]) -> bytes:

@@ -12,7 +12,7 @@ from PIL import Image
 from exactness import Comparison
 from exactness import Path as NativePath
 from synthetic import synthetic_integer_model
-from treenet_fast import _native, model_file
+from treenet_fast import _native, models
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parents[1] / "examples" / "chelsea.png"
@@ -23,8 +23,8 @@ CASES += [("eye", "synthetic", 70), ("fur", "synthetic", 1), ("pixel", "syntheti
 
 def main():
     paths = [NativePath(isa, 1) for isa in _native.cpu_isas()]
-    models = {"shipped": model_file.load(model_file.default_model_path()), "synthetic": synthetic_integer_model(0)}
-    comparisons = {name: Comparison(model, paths) for name, model in models.items()}
+    both = {"shipped": models.load(), "synthetic": synthetic_integer_model(0)}
+    comparisons = {name: Comparison(model, paths) for name, model in both.items()}
     with Image.open(EXAMPLE) as example:
         photograph = np.asarray(example.convert("RGB"))
     for name, (top, left, height, width) in CROPS.items():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthetic import synthetic_image, synthetic_integer_model
-from treenet_fast import reference
+from treenet_fast import models, reference
 from treenet_fast.errors import (
     CorruptStreamError,
     EmptyStreamError,
@@ -21,7 +21,7 @@ from treenet_fast.errors import (
     TruncatedStreamError,
     WrongModelError,
 )
-from treenet_fast.model_file import IntegerModel, default_model_path, load, save
+from treenet_fast.model_file import IntegerModel, save
 from treenet_fast.reference import container
 from treenet_fast.reference import segments as segment_module
 from treenet_fast.reference.arithmetic import LIMITS
@@ -33,7 +33,7 @@ SIZES = [(1, 1), (7, 5), (16, 16), (33, 16), (63, 65), (1, 300), (130, 3)]
 
 @pytest.fixture(scope="module", params=["shipped", "synthetic"])
 def model(request: pytest.FixtureRequest) -> IntegerModel:
-    return load(default_model_path()) if request.param == "shipped" else synthetic_integer_model(0)
+    return models.load() if request.param == "shipped" else synthetic_integer_model(0)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_models_by_path_and_by_default(tmp_path: Path, synthetic: IntegerModel) 
     path = tmp_path / "model.safetensors"
     save(path, synthetic.tensors, {"name": "synthetic"})
     assert reference.compress(image, model=path) == reference.compress(image, model=synthetic)
-    assert reference.compress(image) == reference.compress(image, 50, model=default_model_path())
+    assert reference.compress(image) == reference.compress(image, 50, model=models.path())
     with pytest.raises(ModelFileError):
         reference.compress(image, model=tmp_path / "none.safetensors")
 

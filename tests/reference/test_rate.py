@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from synthetic import synthetic_image, synthetic_integer_model
-from treenet_fast import reference
-from treenet_fast.model_file import IntegerModel, default_model_path, load
+from treenet_fast import models, reference
+from treenet_fast.model_file import IntegerModel
 from treenet_fast.reference.rate import gaussian_bits
 
 
@@ -61,7 +61,7 @@ def test_hyper_latents_cost_their_frequency() -> None:
 
 
 def test_streams_of_the_shipped_model_are_near_their_information_content() -> None:
-    model = load(default_model_path())
+    model = models.load()
     image = synthetic_image(256, 384)
     size, ideal = 0, 0.0
     for quality in (5, 50, 95):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
 
-from treenet_fast import _arguments
+from treenet_fast import _arguments, models
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.images import MAX_SIDE, ImageLike, Output, normalise, restore
-from treenet_fast.model_file import IntegerModel, default_model_path, load
+from treenet_fast.models import ModelLike
 
 from .codec import Codec
 
-ModelLike = IntegerModel | str | os.PathLike[str] | None
 Device = str | torch.device
 
 NO_LIMIT = MAX_SIDE**2
@@ -25,14 +23,13 @@ NO_LIMIT = MAX_SIDE**2
 _codecs: dict[tuple[bytes, torch.device], Codec] = {}
 
 
-def codec(model: ModelLike = None, device: Device = "cpu") -> Codec:
-    """The codec of a loaded model, of a model file, or of the one that ships (None); made once for each device.
+def codec(model: ModelLike | None = None, device: Device = "cpu") -> Codec:
+    """The codec of a model, see ``treenet_fast.models.resolve``; made once for each device.
 
     Raises:
         ModelFileError: the file cannot be read or breaks a rule of SPEC §9.
     """
-    if not isinstance(model, IntegerModel):
-        model = load(default_model_path() if model is None else model)
+    model = models.resolve(model)
     key = model.hash, torch.device(device)
     if key not in _codecs:
         _codecs[key] = Codec.of(model, key[1])
@@ -43,7 +40,7 @@ def compress(
     image: ImageLike | Sequence[ImageLike],
     quality: SupportsIndex = 50,
     *,
-    model: ModelLike = None,
+    model: ModelLike | None = None,
     device: Device = "cpu",
 ) -> Any:
     """The stream of an image, or a list of streams of a batch or a list.
@@ -51,7 +48,7 @@ def compress(
     Args:
         image: as :func:`treenet_fast.images.normalise` takes it.
         quality: 1..100.
-        model: a loaded model, the path of a model file, or None for the one that ships.
+        model: the name of one in the package, a path, a loaded model, or None for the default.
         device: where PyTorch computes; the bytes do not depend on it.
 
     Raises:
@@ -68,7 +65,7 @@ def decompress(
     data: bytes | Sequence[bytes],
     output: Output | None = None,
     *,
-    model: ModelLike = None,
+    model: ModelLike | None = None,
     device: Device = "cpu",
     max_pixels: int = NO_LIMIT,
 ) -> Any:
@@ -91,7 +88,7 @@ def decompress(
 
 
 def trace_encode(
-    image: ImageLike, quality: SupportsIndex = 50, *, model: ModelLike = None, device: Device = "cpu"
+    image: ImageLike, quality: SupportsIndex = 50, *, model: ModelLike | None = None, device: Device = "cpu"
 ) -> dict[str, Tensor]:
     """Every intermediate tensor ``[h, w, c]`` of the encoder for one image, by its name in SPEC.md."""
     images, _ = normalise(image)
@@ -101,7 +98,7 @@ def trace_encode(
 
 
 def trace_decode(
-    data: bytes, *, model: ModelLike = None, device: Device = "cpu", max_pixels: int = NO_LIMIT
+    data: bytes, *, model: ModelLike | None = None, device: Device = "cpu", max_pixels: int = NO_LIMIT
 ) -> dict[str, Tensor]:
     """Every intermediate tensor ``[h, w, c]`` of the decoder for one stream, by its name in SPEC.md."""
     return codec(model, device).trace_decode(_arguments.stream(data), max_pixels)
