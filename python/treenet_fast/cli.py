@@ -6,6 +6,7 @@ Exit status: 0 if all went well, 1 after an error, 2 for a wrong command line, 1
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TextIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -24,16 +26,17 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from treenet_fast._api import DEFAULT_MAX_PIXELS, Codec, StreamInfo, info
 from treenet_fast._version import __version__
 from treenet_fast.errors import TreeNetError
-from treenet_fast.images import check_pixels
+from treenet_fast.images import IMAGE_SUFFIXES, check_pixels
 
 PROGRAM = "treenet-fast"
 STREAM_SUFFIX = ".tnf"
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-"""The files of a folder that are taken for images; a file that is named itself may have any suffix."""
-
 _MAX_STREAM_BYTES = 27 + (1 << 28) - 1  # the longest header and the most it can announce (SPEC §8)
 
 
+# Commands that live in modules of their own, which need more than the package does: where, and what they do.
+_NEED_TORCH = {
+    "train": ("treenet_fast.training.command", "train a network on a folder of photographs"),
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what could break a line, or a terminal
 
 
@@ -49,8 +52,9 @@ class Job:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command with `arguments` (those of the process if None) and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        options = _parser(arguments[0] if arguments else None).parse_args(arguments)
         return int(options.run(options))
     except KeyboardInterrupt:
         return _complain("interrupted", status=130)
@@ -62,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("out of memory: shrink the image")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser of the command line; the arguments of a command that needs PyTorch are known if it is `command`."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Compress images to .tnf files and back.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -91,7 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("source", metavar="FILE", type=Path)
     show.add_argument("--json", action="store_true", help="print one JSON object")
     show.set_defaults(run=_info)
+
+    for name, (_, text) in _NEED_TORCH.items():
+        needs_torch = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name == command:
+            module = _torch_command(name)
+            module.add_arguments(needs_torch)
+            needs_torch.set_defaults(run=module.run)
     return parser
+
+
+def _torch_command(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(_NEED_TORCH[name][0])
+    except ModuleNotFoundError as error:
+        hint = f"{name} needs {error.name}: pip install 'treenet-fast[train]'"
+        raise CommandError(hint) from error
 
 
 def _whole_number(text: str) -> int:

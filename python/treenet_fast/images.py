@@ -25,6 +25,8 @@ Output = Literal["torch", "numpy", "pil"]
 
 MAX_SIDE = 65535
 """The longest side that the format can write (SPEC §8)."""
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+"""The files of a folder that are taken for images; a file that is named itself may have any suffix."""
 
 _ALPHA_HINT = "composite it on a background, or drop the alpha channel, first"
 _DEPTH_HINT = "scale it to 8 bits (uint8, 0..255), or to floats in 0..1, first"

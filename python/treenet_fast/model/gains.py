@@ -48,3 +48,17 @@ class Gains(nn.Module):
         fraction = (position - left)[:, None]
         index = left.long()
         return points[index] * (1 - fraction) + points[index + 1] * fraction
+
+
+def resample(gains: Gains, lambdas: Sequence[float]) -> Gains:
+    """The same gains at other points: straight lines in log lambda between the old points and beyond their ends."""
+    result = Gains(gains.log_encode.shape[1], lambdas)
+    old = torch.tensor(gains.lambdas).log()
+    new = torch.tensor(result.lambdas).log()
+    left = torch.searchsorted(old, new, right=True).sub(1).clamp(0, len(old) - 2)
+    fraction = ((new - old[left]) / (old[left + 1] - old[left]))[:, None]
+    with torch.no_grad():
+        for name in ("log_encode", "log_decode"):
+            points = getattr(gains, name)
+            getattr(result, name).copy_(torch.lerp(points[left], points[left + 1], fraction))
+    return result

@@ -1,0 +1,82 @@
+"""The command `treenet-fast train`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from treenet_fast.model.bottleneck import Rounding
+from treenet_fast.training.options import Loss, Optimiser, Options, Precision
+
+_HELP = {
+    "initial": "float checkpoint to start from (default: random weights)",
+    "resume": "go on from the checkpoint in OUT",
+    "evaluation": "folder of images to evaluate on (default: the first few of IMAGES, which are then held back)",
+    "evaluation_images": "how many images an evaluation takes",
+    "evaluate_every": "steps between evaluations",
+    "loss": "mse, or mixed with 240 times 1 - MS-SSIM",
+    "lambdas": "weights of the gain points, rising, with commas between (default: the checkpoint's)",
+    "quantised": "train the network as the integer codec computes it",
+    "rounding": "how latents become integers",
+    "steps": "steps of the whole run",
+    "batch": "crops a step, on each device",
+    "crop": "width and height of a crop",
+    "learning_rate": "at its plateau",
+    "warm_up": "steps up to the plateau",
+    "decay": "last steps, in which the learning rate falls to zero",
+    "optimiser": "soap or adam",
+    "clip": "largest norm of the gradient",
+    "average": "decay of the moving average of the weights",
+    "precision": "of the transforms on the device",
+    "compiled": "run the network through torch.compile",
+    "device": "cpu, cuda, cuda:1 (default: a GPU if there is one)",
+    "threads": "of PyTorch on a CPU",
+    "seed": "of weights, crops and noise",
+    "save_every": "steps between checkpoints",
+    "report_every": "steps between rows of the log",
+}
+_CHOICES: dict[str, Any] = {"loss": Loss, "rounding": Rounding, "optimiser": Optimiser, "precision": Precision}
+_TYPES: dict[str, Any] = {"initial": Path, "evaluation": Path, "threads": int, "device": str}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One argument for each field of `Options`, with its default."""
+    parser.add_argument("images", metavar="IMAGES", type=Path, help="a folder of photographs, and all below it")
+    parser.add_argument("out", metavar="OUT", type=Path, help="the folder of the run: checkpoint and logs")
+    for field in fields(Options):
+        if field.name not in _HELP:
+            continue
+        flag, text = "--" + field.name.replace("_", "-"), _HELP[field.name]
+        assert field.default is not MISSING
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action="store_true", help=text)
+            continue
+        if field.default is not None:
+            text += " (default: %(default)s)"
+        keywords: dict[str, Any] = {"default": field.default, "help": text}
+        if field.name in _CHOICES:
+            keywords["choices"] = get_args(_CHOICES[field.name])
+        elif field.name == "lambdas":
+            keywords["type"] = _numbers
+        else:
+            keywords["type"] = _TYPES.get(field.name, type(field.default))
+        parser.add_argument(flag, **keywords)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} are no numbers with commas between") from None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train with the parsed arguments; the exit status."""
+    from treenet_fast.training.trainer import train
+
+    master = train(Options(**{field.name: getattr(options, field.name) for field in fields(Options)}))
+    print(json.dumps({"checkpoint": str(master)}))
+    return 0

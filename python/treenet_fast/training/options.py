@@ -1,0 +1,122 @@
+"""What a training run leaves to choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from treenet_fast.errors import TreeNetError
+from treenet_fast.model.bottleneck import Rounding
+
+Loss = Literal["mse", "mixed"]
+Optimiser = Literal["soap", "adam"]
+Precision = Literal["float32", "bfloat16"]
+
+#: A multiple of what the hyper-latents are smaller by than the image.
+CROP_MULTIPLE = 64
+
+
+class TrainingError(TreeNetError):
+    """What keeps a training run from starting or going on; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """A training run.
+
+    Attributes:
+        images: a folder of photographs, searched with all below it.
+        out: the folder of the run: checkpoint, log and TensorBoard events.
+        initial: a float checkpoint to start from; None starts from random weights.
+        resume: go on from the checkpoint in `out`.
+        evaluation: a folder of images to evaluate on; None holds back the first `evaluation_images` of `images`.
+        evaluation_images: how many images an evaluation takes.
+        evaluate_every: steps between evaluations.
+        loss: `"mse"`, or `"mixed"`: l1 * MSE + 240 * l1 * (1 - MS-SSIM), as the paper has it.
+        lambdas: the weights l1 of the gain points; None keeps those of the initial checkpoint or the default.
+        quantised: train the network as the integer codec computes it.
+        rounding: how latents become integers, see `model.bottleneck.Rounding`.
+        steps: how many steps the whole run has.
+        batch: crops a step, on each device.
+        crop: width and height of a crop, a multiple of 64.
+        learning_rate: at its plateau.
+        warm_up: steps from zero to the plateau.
+        decay: last steps of the run, from the plateau linearly to zero.
+        optimiser: `"soap"` or `"adam"`.
+        clip: the largest norm of the gradient.
+        average: decay of the moving average of the weights, which is what is evaluated and exported.
+        precision: of the transforms; entropy models are always float32.
+        compiled: run the network through `torch.compile`.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`; None takes a GPU if there is one.
+        threads: of PyTorch on a CPU; None leaves its choice.
+        seed: of initial weights, crops and noise.
+        save_every: steps between checkpoints.
+        report_every: steps between rows of the log.
+    """
+
+    images: Path
+    out: Path
+    initial: Path | None = None
+    resume: bool = False
+    evaluation: Path | None = None
+    evaluation_images: int = 8
+    evaluate_every: int = 1000
+    loss: Loss = "mse"
+    lambdas: tuple[float, ...] | None = None
+    quantised: bool = False
+    rounding: Rounding = "straight_through"
+    steps: int = 100_000
+    batch: int = 16
+    crop: int = 256
+    learning_rate: float = 5e-4
+    warm_up: int = 100
+    decay: int = 20_000
+    optimiser: Optimiser = "soap"
+    clip: float = 1.0
+    average: float = 0.999
+    precision: Precision = "float32"
+    compiled: bool = False
+    device: str | None = None
+    threads: int | None = None
+    seed: int = 0
+    save_every: int = 1000
+    report_every: int = 50
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("loss", Loss),
+            ("rounding", Rounding),
+            ("optimiser", Optimiser),
+            ("precision", Precision),
+        ):
+            if getattr(self, name) not in get_args(allowed):
+                raise TrainingError(f"{name} is one of {', '.join(get_args(allowed))}, not {getattr(self, name)!r}")
+        for name in ("steps", "batch", "evaluation_images", "evaluate_every", "save_every", "report_every"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.crop < CROP_MULTIPLE or self.crop % CROP_MULTIPLE:
+            raise TrainingError(f"crop must be a multiple of {CROP_MULTIPLE}, not {self.crop}")
+        if self.loss == "mixed" and self.crop < 2 * CROP_MULTIPLE:
+            raise TrainingError("MS-SSIM has five scales, which need a crop of at least 128")
+        if self.warm_up < 0 or self.decay < 0 or self.warm_up + self.decay > self.steps:
+            raise TrainingError(f"warm_up and decay, {self.warm_up} + {self.decay}, must fit into {self.steps} steps")
+        if not self.learning_rate > 0 or not self.clip > 0:
+            raise TrainingError("learning_rate and clip must be above 0")
+        if not 0 <= self.average < 1:
+            raise TrainingError(f"average must be in 0..1, and below 1, not {self.average}")
+        if self.lambdas is not None and (
+            len(self.lambdas) < 2 or min(self.lambdas) <= 0 or sorted(set(self.lambdas)) != list(self.lambdas)
+        ):
+            raise TrainingError("lambdas must be two or more positive numbers that rise")
+        if self.resume and self.initial is not None:
+            raise TrainingError("a run is resumed from its own checkpoint: leave out the initial one")
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of `step`, counted from 0: linear warm-up, plateau, linear decay."""
+        factor = 1.0
+        if step < self.warm_up:
+            factor = (step + 1) / self.warm_up
+        elif step >= self.steps - self.decay:
+            factor = (self.steps - step) / self.decay
+        return self.learning_rate * factor

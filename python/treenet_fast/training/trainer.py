@@ -1,0 +1,340 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
+from treenet_fast.model.gains import DEFAULT_LAMBDAS, QUALITY_MAX, QUALITY_MIN, resample
+from treenet_fast.training import checkpoint
+from treenet_fast.training.evaluation import EVALUATION_QUALITIES, evaluate
+from treenet_fast.training.log import Log, Row
+from treenet_fast.training.loss import terms
+from treenet_fast.training.options import Options, TrainingError
+from treenet_fast.training.photographs import Crops, image_files, read_images
+from treenet_fast.training.soap import Soap
+
+# What a run that is resumed has to keep.
+_RECIPE = (
+    "loss",
+    "quantised",
+    "rounding",
+    "batch",
+    "crop",
+    "learning_rate",
+    "optimiser",
+    "clip",
+    "average",
+    "seed",
+)
+
+
+def train(options: Options) -> Path:
+    """Train a network and return the path of its float checkpoint, the moving average of the weights.
+
+    Under `torchrun` every process trains on its own crops and gradients are averaged over all.
+
+    Raises:
+        TrainingError: the options do not fit the images, the device or the checkpoint; training diverged.
+        ModelFileError: the initial checkpoint cannot be read.
+    """
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    with _processes() as (rank, world), _interruptible():
+        return _Run(options, rank, world).run()
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[tuple[int, int]]:
+    """Rank and number of the processes that train together, as `torchrun` tells."""
+    if "LOCAL_RANK" not in os.environ:
+        yield 0, 1
+        return
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield dist.get_rank(), dist.get_world_size()
+    finally:
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets what ends a job (SIGTERM) end a run as Ctrl-C does: with a checkpoint."""
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _device(options: Options) -> torch.device:
+    available = torch.cuda.is_available()
+    name = options.device or ("cuda" if available else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise TrainingError(f"{name!r} is no device: {error}") from error
+    if device.type == "cuda" and not available:
+        raise TrainingError("device 'cuda': no GPU that this PyTorch can use")
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
+
+
+def _moving_average(decay: float) -> Any:
+    return get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+
+class _Run:
+    """A run in one process."""
+
+    def __init__(self, options: Options, rank: int, world: int) -> None:
+        self._options = options
+        self._rank, self._world = rank, world
+        self._device = _device(options)
+        if not options.resume and checkpoint.exists(options.out):
+            raise TrainingError(f"{options.out} holds a run already: resume it, or name another folder")
+        if self._rank == 0:
+            options.out.mkdir(parents=True, exist_ok=True)
+        # Every process has its own crops and noise.
+        self._generator = torch.Generator().manual_seed(options.seed * 1000 + rank)
+        torch.manual_seed(options.seed)
+        self._read_images()
+        resumed = checkpoint.load(options.out, self._device) if options.resume else None
+        if resumed is not None:
+            self._check(resumed.progress)
+        self._model = self._network(resumed.progress.lambdas if resumed else None)
+        self._model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        torch.manual_seed(options.seed * 1000 + rank)
+        parameters = [p for p in self._model.parameters() if p.requires_grad]
+        self._optimiser: torch.optim.Optimizer = (
+            Soap(parameters)
+            if options.optimiser == "soap"
+            else torch.optim.Adam(parameters, betas=(0.9, 0.99), fused=True)
+        )
+        self._parameters = parameters
+        self._average = AveragedModel(self._model, multi_avg_fn=_moving_average(options.average))
+        self._step, self._seconds = 0, 0.0
+        if resumed is not None:
+            self._resume(resumed)
+        forward: nn.Module = self._model
+        if options.compiled:
+            forward = torch.compile(forward)  # type: ignore[assignment]
+        self._forward = DistributedDataParallel(forward) if world > 1 else forward
+
+    def _read_images(self) -> None:
+        options = self._options
+        files = image_files(options.images)
+        if options.evaluation is None:
+            if len(files) <= options.evaluation_images:
+                raise TrainingError(
+                    f"{options.images}: {len(files)} images, of which {options.evaluation_images} would be held back "
+                    "for evaluation; give more, or another folder for evaluation"
+                )
+            evaluation, files = files[: options.evaluation_images], files[options.evaluation_images :]
+        else:
+            evaluation = image_files(options.evaluation)[: options.evaluation_images]
+        self._evaluation = read_images(evaluation, 1, options.evaluation or options.images)
+        bar = tqdm(files, desc="reading images", unit="image", disable=self._rank > 0, leave=False)
+        images = read_images(bar, options.crop, options.images)
+        self._crops = Crops(images, options.crop, options.batch, self._device, self._generator)
+
+    def _network(self, lambdas: tuple[float, ...] | None) -> TreeNet:
+        """A network to train; `lambdas` are those of the run that is resumed, if one is."""
+        options = self._options
+        if options.initial is None:
+            model = TreeNet(lambdas or options.lambdas or DEFAULT_LAMBDAS)
+        else:
+            model = load_checkpoint(options.initial)
+            if options.lambdas is not None:
+                model.gain = resample(model.gain, options.lambdas)
+        return model.train()
+
+    def run(self) -> Path:
+        log = Log(self._options.out, self._step) if self._rank == 0 else None
+        if log is not None:
+            values = json.dumps(asdict(self._options), indent=2, default=str)
+            (self._options.out / "options.json").write_text(values + "\n")
+        try:
+            self._train(log)
+        finally:
+            if log is not None:
+                log.close()
+        return self._options.out / checkpoint.MASTER
+
+    def _train(self, log: Log | None) -> None:
+        options = self._options
+        bar = tqdm(total=options.steps, initial=self._step, unit="step", disable=self._rank > 0, smoothing=0.05)
+        if self._step == 0:
+            self._evaluate(log)
+        began = time.monotonic()
+        seconds_before = self._seconds
+        sums, reported, reported_at = torch.zeros(4, device=self._device), self._step, began
+        try:
+            while self._step < options.steps:
+                sums += self._one_step()
+                self._step += 1
+                bar.update()
+                last = self._step == options.steps
+                saves = self._step % options.save_every == 0 or last
+                if self._step % options.report_every == 0 or saves:
+                    now = time.monotonic()
+                    self._seconds = seconds_before + now - began
+                    row = self._report(sums / (self._step - reported), self._step - reported, now - reported_at)
+                    sums, reported, reported_at = torch.zeros_like(sums), self._step, now
+                    bar.set_postfix_str(f"{row.bpp:.3f} bpp, {row.psnr:.2f} dB, {row.images_per_second:.1f} images/s")
+                    if log is not None:
+                        log.write(row)
+                if self._step % options.evaluate_every == 0 or last:
+                    paused = time.monotonic()
+                    self._evaluate(log)
+                    pause = time.monotonic() - paused
+                    began, reported_at = began + pause, reported_at + pause
+                if saves:
+                    self._seconds = seconds_before + time.monotonic() - began
+                    self._save()
+        except KeyboardInterrupt:
+            self._seconds = seconds_before + time.monotonic() - began
+            self._save()
+            raise
+        finally:
+            bar.close()
+
+    def _one_step(self) -> Tensor:
+        """Train on one batch; sums of loss, bits a pixel, squared error and the gradient's norm, `[4]`."""
+        options = self._options
+        rate = options.learning_rate_at(self._step)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        image = self._crops.next()
+        # One quality from each of as many equal parts of the range: less noise than independent ones.
+        parts = torch.randperm(options.batch, generator=self._generator)
+        position = (parts + torch.rand(options.batch, generator=self._generator)) / options.batch
+        quality = (QUALITY_MIN + (QUALITY_MAX - QUALITY_MIN) * position).to(self._device)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
+            output = self._forward(image, quality, options.rounding)
+        parts_of_loss = terms(output, image, options.loss)
+        loss = parts_of_loss.total(self._model.gain.rate_weight(quality)).mean()
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self._parameters, options.clip)
+        self._optimiser.step()
+        self._average.update_parameters(self._model)
+        means = (parts_of_loss.bits_per_pixel.mean(), parts_of_loss.squared_error.mean())
+        return torch.stack([loss, *means, norm]).detach()
+
+    def _report(self, means: Tensor, steps: int, seconds: float) -> Row:
+        loss, bpp, mse, norm = means.tolist()
+        # Looked at here and not at every step, for which a GPU would have to be waited for; always before a checkpoint.
+        if not math.isfinite(norm):
+            raise TrainingError(
+                f"training diverged before step {self._step}; the last checkpoint is kept: start from it at a lower "
+                "learning rate"
+            )
+        count = self._options.batch * self._world
+        return Row(
+            "train",
+            self._step,
+            self._step * count,
+            self._seconds,
+            loss=loss,
+            bpp=bpp,
+            mse=mse,
+            psnr=10 * math.log10(255**2 / max(mse, 1e-10)),
+            learning_rate=self._options.learning_rate_at(self._step - 1),
+            images_per_second=steps * count / seconds,
+            gradient=norm,
+        )
+
+    def _evaluate(self, log: Log | None) -> None:
+        if log is None:
+            return
+        for quality in EVALUATION_QUALITIES:
+            means = evaluate(self._averaged(), self._evaluation, quality, self._options.loss)
+            count = self._options.batch * self._world
+            log.write(Row("evaluate", self._step, self._step * count, self._seconds, quality, **means))
+
+    def _averaged(self) -> TreeNet:
+        averaged = self._average.module
+        assert isinstance(averaged, TreeNet)
+        return averaged
+
+    def _save(self) -> None:
+        """Write the checkpoint and the float master; each process keeps its own generators."""
+        generators = {"crops": self._generator.get_state(), "noise": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            generators["cuda"] = torch.cuda.get_rng_state(self._device)
+        gathered: list[dict[str, Any]] = [generators]
+        if self._world > 1:
+            gathered = [{}] * self._world
+            dist.all_gather_object(gathered, generators)
+        if self._rank > 0:
+            return
+        state = checkpoint.State(
+            weights=self._model.state_dict(),
+            average=self._average.state_dict(),
+            optimiser=self._optimiser.state_dict(),
+            progress=checkpoint.Progress(
+                self._step,
+                self._seconds,
+                gathered,
+                recipe={name: getattr(self._options, name) for name in _RECIPE},
+                lambdas=self._model.gain.lambdas,
+            ),
+        )
+        checkpoint.save(self._options.out, state)
+        save_checkpoint(self._options.out / checkpoint.MASTER, self._averaged(), note=f"{self._step} steps")
+
+    def _check(self, progress: checkpoint.Progress) -> None:
+        """Refuse to go on with what would be neither the old run nor a new one."""
+        options = self._options
+        asked = {name: getattr(options, name) for name in _RECIPE}
+        was = dict(progress.recipe)
+        if options.lambdas is not None:
+            asked["lambdas"], was["lambdas"] = options.lambdas, progress.lambdas
+        for name, value in asked.items():
+            if value != was[name]:
+                raise TrainingError(f"{options.out} was trained with {name}={was[name]!r}, not {value!r}")
+        if len(progress.generators) != self._world:
+            count = len(progress.generators)
+            raise TrainingError(f"{options.out} was trained by {count} processes, not {self._world}")
+        if progress.step >= options.steps:
+            raise TrainingError(f"{options.out} has done {progress.step} steps already: ask for more than these")
+
+    def _resume(self, state: checkpoint.State) -> None:
+        self._model.load_state_dict(state.weights)
+        self._average.load_state_dict(state.average)
+        self._optimiser.load_state_dict(state.optimiser)
+        self._step, self._seconds = state.progress.step, state.progress.seconds
+        mine = state.progress.generators[self._rank]
+        self._generator.set_state(mine["crops"])
+        torch.set_rng_state(mine["noise"])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(mine["cuda"], self._device)

@@ -1,0 +1,36 @@
+"""The loss, against its formula."""
+
+import pytest
+import torch
+
+from treenet_fast.model import TreeNet
+from treenet_fast.training.loss import Terms, multi_scale_similarity, terms
+
+
+def test_total():
+    parts = Terms(torch.tensor([0.5, 1.0]), torch.tensor([100.0, 50.0]), torch.tensor([0.9, 0.95]))
+    assert parts.total(torch.tensor([0.01, 0.02])).tolist() == pytest.approx([0.5 + 1.0 + 0.24, 1.0 + 1.0 + 0.24])
+    plain = Terms(parts.bits_per_pixel, parts.squared_error, None)
+    assert plain.total(torch.tensor([0.01, 0.02])).tolist() == pytest.approx([1.5, 2.0])
+
+
+def test_terms_of_a_network():
+    torch.manual_seed(0)
+    model = TreeNet().eval()
+    image = torch.rand(2, 3, 128, 128)
+    output = model(image, 50.0, "round")
+    parts = terms(output, image, "mixed")
+    error = (255 * (output.reconstruction - image)).square()
+    assert torch.allclose(parts.squared_error, error.mean(dim=(1, 2, 3)))
+    assert torch.allclose(parts.bits_per_pixel, output.bits() / 128**2)
+    assert torch.allclose(parts.ms_ssim, multi_scale_similarity(output.reconstruction, image))
+    assert terms(output, image, "mse").ms_ssim is None
+
+
+@pytest.mark.parametrize("size", [128, 192])
+def test_similarity_of_like_and_unlike(size):
+    torch.manual_seed(0)
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, size // 8, size // 8), scale_factor=8, mode="bilinear")
+    noisy = (image + 0.1 * torch.randn_like(image)).clamp(0, 1)
+    assert multi_scale_similarity(image, image).item() == pytest.approx(1)
+    assert 0.3 < multi_scale_similarity(noisy, image).item() < 0.99

@@ -1,0 +1,40 @@
+"""Options of a training run: what is refused, and the learning rate."""
+
+from pathlib import Path
+
+import pytest
+
+from treenet_fast.training.options import Options, TrainingError
+
+FOLDERS = Path("photographs"), Path("run")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"loss": "psnr"}, "loss is one of mse, mixed"),
+        ({"optimiser": "sgd"}, "optimiser is one of"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"crop": 100}, "multiple of 64"),
+        ({"crop": 0}, "multiple of 64"),
+        ({"crop": 64, "loss": "mixed"}, "at least 128"),
+        ({"steps": 10, "warm_up": 6, "decay": 5}, "must fit into 10 steps"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"clip": float("nan")}, "above 0"),
+        ({"average": 1.0}, "average must be"),
+        ({"lambdas": (0.01,)}, "two or more"),
+        ({"lambdas": (0.02, 0.01)}, "rise"),
+        ({"lambdas": (0.0, 0.01)}, "positive"),
+        ({"resume": True, "initial": Path("a.safetensors")}, "its own checkpoint"),
+    ],
+)
+def test_refused(change, problem):
+    with pytest.raises(TrainingError, match=problem):
+        Options(*FOLDERS, **change)
+
+
+def test_learning_rate():
+    options = Options(*FOLDERS, steps=10, warm_up=4, decay=4, learning_rate=0.8)
+    rates = [options.learning_rate_at(step) for step in range(10)]
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8, 0.6, 0.4, 0.2])

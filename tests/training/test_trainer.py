@@ -1,0 +1,222 @@
+"""The training loop: it learns, resumes to the same state, and says what is wrong."""
+
+import csv
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
+from treenet_fast.training import Options, train, trainer
+from treenet_fast.training.options import TrainingError
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "chelsea.png"
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    with Image.open(EXAMPLE) as image:
+        for k in range(5):
+            image.crop((70 * k, 40, 70 * k + 128, 168)).save(folder / f"{k}.png")
+    return folder
+
+
+@pytest.fixture
+def options(photographs, tmp_path):
+    return Options(
+        photographs,
+        tmp_path / "run",
+        steps=4,
+        batch=2,
+        crop=64,
+        warm_up=1,
+        decay=1,
+        evaluation_images=1,
+        evaluate_every=4,
+        save_every=2,
+        report_every=1,
+        device="cpu",
+        threads=1,
+    )
+
+
+def rows(folder):
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def states_equal(first, second):
+    a, b = load_checkpoint(first).effective_state(), load_checkpoint(second).effective_state()
+    assert a.keys() == b.keys()
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_resumed_run_is_the_run_that_never_stopped(options, tmp_path):
+    whole = train(options)
+    stopped = replace(options, out=tmp_path / "stopped")
+    # Killed one step after a checkpoint, by a signal that nothing can handle.
+    killed = """
+import os, pickle, signal, sys
+from treenet_fast.training import train, trainer
+step = trainer._Run._one_step
+def interrupted(run):
+    if run._step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(run)
+trainer._Run._one_step = interrupted
+train(pickle.loads(bytes.fromhex(sys.argv[1])))
+"""
+    child = subprocess.run([sys.executable, "-c", killed, pickle.dumps(stopped).hex()], timeout=300)
+    assert child.returncode == -signal.SIGKILL
+    resumed = train(replace(stopped, resume=True))
+    assert states_equal(whole, resumed)
+    for name in ("weights.pt", "optimiser.pt"):
+        one, two = (
+            torch.load(path.parent / "checkpoint" / name, weights_only=True, map_location="cpu")
+            for path in (whole, resumed)
+        )
+        assert str(one) == str(two)
+    same = [{k: v for k, v in row.items() if "second" not in k} for row in rows(whole.parent)]
+    assert same == [{k: v for k, v in row.items() if "second" not in k} for row in rows(resumed.parent)]
+    assert [row["step"] for row in same if row["kind"] == "train"] == ["1", "2", "3", "4"]
+
+
+def test_interruption_leaves_a_checkpoint(options, monkeypatch):
+    step = trainer._Run._one_step
+
+    def interrupted(run):
+        if run._step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(run)
+
+    monkeypatch.setattr(trainer._Run, "_one_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(options)
+    monkeypatch.undo()
+    train(replace(options, resume=True))
+    assert rows(options.out)[-1]["step"] == "4"
+
+
+def test_it_learns(options):
+    train(replace(options, steps=30, crop=64, warm_up=5, decay=10, learning_rate=2e-3, average=0.0, evaluate_every=30))
+    evaluations = [row for row in rows(options.out) if row["kind"] == "evaluate" and row["quality"] == "50"]
+    assert [row["step"] for row in evaluations] == ["0", "30"]
+    assert float(evaluations[1]["loss"]) < 0.7 * float(evaluations[0]["loss"])
+
+
+@pytest.mark.parametrize("change", [{"loss": "mixed", "crop": 128}, {"optimiser": "adam"}, {"rounding": "noise"}])
+def test_variants(options, change):
+    master = train(replace(options, steps=2, **change))
+    assert not states_equal(master, _start(options))
+
+
+def _start(options):
+    torch.manual_seed(options.seed)
+    path = options.out / "start.safetensors"
+    save_checkpoint(path, TreeNet())
+    return path
+
+
+def test_lower_precision_trains_too(options):
+    master = train(replace(options, steps=2, precision="bfloat16"))
+    assert all(torch.isfinite(x).all() for x in load_checkpoint(master).effective_state().values())
+
+
+def test_other_lambdas_keep_the_gains_of_a_checkpoint(options, tmp_path):
+    torch.manual_seed(0)
+    model = TreeNet((0.001, 0.01))
+    start = tmp_path / "start.safetensors"
+    save_checkpoint(start, model)
+    lambdas = (0.0001, 0.001, 0.01)
+    master = train(replace(options, steps=1, warm_up=0, decay=0, learning_rate=1e-9, initial=start, lambdas=lambdas))
+    gain = load_checkpoint(master).gain
+    assert gain.lambdas == lambdas
+    assert torch.allclose(gain.log_encode[1:], model.gain.log_encode, atol=1e-6)
+    beyond = 2 * model.gain.log_encode[0] - model.gain.log_encode[1]
+    assert torch.allclose(gain.log_encode[0], beyond, atol=1e-5)
+
+
+def test_run_of_several_processes(options, photographs):
+    arguments = [str(photographs), str(options.out), "--device", "cpu", "--threads", "1"]
+    arguments += [
+        "--steps",
+        "2",
+        "--batch",
+        "1",
+        "--crop",
+        "64",
+        "--warm-up",
+        "0",
+        "--decay",
+        "0",
+        "--evaluation-images",
+        "1",
+    ]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*command, "-m", "treenet_fast", "train", *arguments], check=True, timeout=300)
+    assert rows(options.out)[-1]["images"] == "4"
+    subprocess.run(
+        [*command, "-m", "treenet_fast", "train", *arguments, "--steps", "3", "--resume"], check=True, timeout=300
+    )
+    assert rows(options.out)[-1]["images"] == "6"
+
+
+def test_refusals(options, photographs, tmp_path):
+    train(replace(options, steps=2))
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train(options)
+    with pytest.raises(TrainingError, match="done 2 steps already"):
+        train(replace(options, steps=2, resume=True))
+    with pytest.raises(TrainingError, match="trained with batch=2, not 3"):
+        train(replace(options, batch=3, resume=True))
+    with pytest.raises(TrainingError, match="no checkpoint to resume"):
+        train(replace(options, out=tmp_path / "new", resume=True))
+    with pytest.raises(TrainingError, match="5 would be held back"):
+        train(replace(options, out=tmp_path / "new", evaluation_images=5))
+    with pytest.raises(TrainingError, match="no image in it has 192x192"):
+        train(replace(options, out=tmp_path / "new", crop=192))
+    with pytest.raises(TrainingError, match="'tpu' is no device"):
+        train(replace(options, out=tmp_path / "new", device="tpu"))
+    if not torch.cuda.is_available():
+        with pytest.raises(TrainingError, match="no GPU"):
+            train(replace(options, out=tmp_path / "new", device="cuda"))
+
+
+def test_damaged_checkpoint(options):
+    train(options)
+    path = options.out / "checkpoint" / "optimiser.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="cannot be read"):
+        train(replace(options, steps=6, resume=True))
+
+
+def test_divergence_keeps_the_last_checkpoint(options, monkeypatch):
+    step = trainer._Run._one_step
+
+    def diverges(run):
+        result = step(run)
+        return result * float("nan") if run._step == 2 else result
+
+    monkeypatch.setattr(trainer._Run, "_one_step", diverges)
+    with pytest.raises(TrainingError, match="diverged before step 3"):
+        train(options)
+    monkeypatch.undo()
+    train(replace(options, resume=True))
+    assert rows(options.out)[-1]["step"] == "4"
+
+
+def test_grey_images_and_masks_are_read_as_rgb(options, tmp_path):
+    folder = tmp_path / "grey"
+    folder.mkdir()
+    for k in range(3):
+        Image.fromarray(np.random.default_rng(k).integers(0, 256, (64, 64), np.uint8)).save(folder / f"{k}.png")
+    train(replace(options, images=folder, steps=1, warm_up=0, decay=0))
