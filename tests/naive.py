@@ -155,13 +155,13 @@ def residual_down(tensors: Tensors, name: str, a: Activation, z: int, limits: tu
     return add_and_round(g, s, limits, int(tensors[f"{name}.zero_point"][0]))
 
 
-def residual_up(tensors: Tensors, name: str, a: Activation, z: int) -> Activation:
+def residual_up(tensors: Tensors, name: str, a: Activation, z: int, limits: tuple[int, int]) -> Activation:
     """SPEC §2.6."""
     inner = int(tensors[f"{name}.conv1.zero_point"][0])
     t = shuffle(requantise_leaky(tensors, f"{name}.conv1", convolution(tensors, f"{name}.conv1", a, z), U8, inner))
     g = gdn(tensors, f"{name}.igdn", convolution(tensors, f"{name}.conv2", t, inner), inverse=True)
     s = shuffle(dequantise(tensors, f"{name}.skip", convolution(tensors, f"{name}.skip", a, z)))
-    return add_and_round(g, s, U8, int(tensors[f"{name}.zero_point"][0]))
+    return add_and_round(g, s, limits, int(tensors[f"{name}.zero_point"][0]))
 
 
 def _linear(tensors: Tensors, name: str, values: list[int]) -> list[Fraction]:

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from treenet_fast.model_file import IntegerModel, content_hash, tensor_spec, validate
-from treenet_fast.model_layout import BOTTLENECK_CONVOLUTIONS
+from treenet_fast.model_layout import (
+    ANALYSIS_S16_LEVELS,
+    BOTTLENECK_CONVOLUTIONS,
+    SYNTHESIS_S16_LEVELS,
+    mean_fraction_bits,
+)
 from treenet_fast.model_limits import context_mask
 
 Tensors = dict[str, NDArray[Any]]
@@ -80,7 +85,8 @@ class _Builder:
         self.convolution(f"{name}.skip", source, 0.6 * target)
         self.put(f"{name}.zero_point", [zero_point])
 
-    def fusion(self, name: str, source: float, fraction: float) -> None:
+    def fusion(self, name: str, s16: bool) -> None:
+        source, fraction = self.size(s16), 2 ** mean_fraction_bits(s16)
         for attention, size in (("first", 1.4 * source), ("second", source)):
             prefix = f"{name}.{attention}"
             # The mean over all positions is smaller than its terms, how much depends on the image.
@@ -89,24 +95,30 @@ class _Builder:
             self.convolution(f"{prefix}.local1", size, 90.0)
             self.convolution(f"{prefix}.local2", 70.0, 35.0)
 
-    def zero_point(self) -> int:
-        return int(self.random.integers(90, 166))
+    @staticmethod
+    def size(s16: bool) -> float:
+        """The root mean square that outputs of a level aim at."""
+        return _S16 if s16 else _U8
+
+    def zero_point(self, s16: bool) -> int:
+        return 0 if s16 else int(self.random.integers(90, 166))
 
     def transforms(self) -> None:
         for level in range(4):
+            s16 = level in ANALYSIS_S16_LEVELS
             for i in range(2**level):
-                name = f"analysis.level{level}.{i}"
-                leaf = level == 3
-                target, zero_point = (_S16, 0) if leaf else (_U8, self.zero_point())
-                self.block(name, _U8, target, zero_point, up=False)
+                self.block(f"analysis.level{level}.{i}", _U8, self.size(s16), self.zero_point(s16), up=False)
         for b in range(4):
-            self.fusion(f"analysis.fusion.{b}", _S16, 1)
+            self.fusion(f"analysis.fusion.{b}", s16=True)
+        source = _S16
         for level in range(4):
-            zero_point = self.zero_point()
+            s16 = level in SYNTHESIS_S16_LEVELS
+            target, zero_point = self.size(s16), self.zero_point(s16)
             for i in range(4 - level):
-                self.block(f"synthesis.level{level}.{i}", _U8 if level else _S16, _U8, zero_point, up=True)
+                self.block(f"synthesis.level{level}.{i}", source, target, zero_point, up=True)
             for i in range(3 - level):
-                self.fusion(f"synthesis.fusion{level}.{i}", _U8, 64)
+                self.fusion(f"synthesis.fusion{level}.{i}", s16)
+            source = target
         self.convolution("synthesis.output", _U8, 80.0)
         bias = self.tensors["synthesis.output.bias"] + 110 / self.tensors["synthesis.output.multiplier"]
         self.put("synthesis.output.bias", np.rint(bias))

@@ -15,6 +15,9 @@ GAUSSIAN_TABLES = 64
 PRIOR_TABLES = LATENTS * CHANNELS
 TABLE_WIDTH = 256  # up to 255 values and the escape (SPEC §7.1)
 IMAGE_ZERO_POINT = 128  # SPEC §3
+# Levels whose outputs, and those of the fusions after them, are s16 with zero point 0; others' are u8 (SPEC §4, §6).
+ANALYSIS_S16_LEVELS = frozenset({3})
+SYNTHESIS_S16_LEVELS = frozenset({0})
 
 TensorSpec = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
@@ -61,6 +64,11 @@ def synthesis_fusions() -> Iterator[tuple[int, str]]:
     for level in range(3):
         for node in range(3 - level):
             yield level, f"synthesis.fusion{level}.{node}"
+
+
+def mean_fraction_bits(s16: bool) -> int:
+    """`F`: the fraction bits of an attention's means of `s16` or `u8` activations (SPEC §2.7)."""
+    return 0 if s16 else 6
 
 
 @cache

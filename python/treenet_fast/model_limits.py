@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 
 from treenet_fast.errors import ModelFileError
 from treenet_fast.model_layout import (
+    ANALYSIS_S16_LEVELS,
     BOTTLENECK_CONVOLUTIONS,
     GAUSSIAN_TABLES,
     IMAGE_ZERO_POINT,
     LATENTS,
     PRIOR_TABLES,
+    SYNTHESIS_S16_LEVELS,
     TABLE_WIDTH,
     analysis_blocks,
     analysis_fusions,
+    mean_fraction_bits,
     synthesis_blocks,
     synthesis_fusions,
     tensor_spec,
@@ -92,10 +95,11 @@ def _check_zero_points(tensors: Tensors) -> None:
     for name, array in tensors.items():
         if name.endswith(".zero_point") and not 0 <= int(array[0]) <= 255:
             raise _fail(name, "is outside 0..255")
-    for level, block in analysis_blocks():
-        name = f"{block}.zero_point"
-        if level == 3 and int(tensors[name][0]) != 0:
-            raise _fail(name, "belongs to a leaf, whose output is s16, and should be 0")
+    for blocks, s16_levels in ((analysis_blocks(), ANALYSIS_S16_LEVELS), (synthesis_blocks(), SYNTHESIS_S16_LEVELS)):
+        for level, block in blocks:
+            name = f"{block}.zero_point"
+            if level in s16_levels and int(tensors[name][0]) != 0:
+                raise _fail(name, "belongs to an s16 output and should be 0")
     for level, block in synthesis_blocks():
         name = f"{block}.zero_point"
         if int(tensors[name][0]) != _synthesis_zero_point(tensors, level):
@@ -116,6 +120,11 @@ def _u8_bound(zero_point: int) -> int:
     return max(zero_point, 255 - zero_point)
 
 
+def _synthesis_bound(tensors: Tensors, level: int) -> int:
+    """The largest magnitude of outputs of a level of the synthesis, or of the fusions after it."""
+    return S16_BOUND if level in SYNTHESIS_S16_LEVELS else _u8_bound(_synthesis_zero_point(tensors, level))
+
+
 def _check_accumulators(tensors: Tensors) -> None:
     for level, block in analysis_blocks():
         node = int(block.rsplit(".", 1)[1])
@@ -123,12 +132,12 @@ def _check_accumulators(tensors: Tensors) -> None:
         source = IMAGE_ZERO_POINT if level == 0 else int(tensors[parent][0])
         _check_block(tensors, block, _u8_bound(source))
     for block in analysis_fusions():
-        _check_fusion(tensors, block, S16_BOUND, fraction_bits=0)
+        _check_fusion(tensors, block, S16_BOUND, s16=True)
     for level, block in synthesis_blocks():
-        _check_block(tensors, block, S16_BOUND if level == 0 else _u8_bound(_synthesis_zero_point(tensors, level - 1)))
+        _check_block(tensors, block, S16_BOUND if level == 0 else _synthesis_bound(tensors, level - 1))
     for level, block in synthesis_fusions():
-        _check_fusion(tensors, block, _u8_bound(_synthesis_zero_point(tensors, level)), fraction_bits=6)
-    _check_rows(tensors, "synthesis.output", _u8_bound(_synthesis_zero_point(tensors, 3)))
+        _check_fusion(tensors, block, _synthesis_bound(tensors, level), level in SYNTHESIS_S16_LEVELS)
+    _check_rows(tensors, "synthesis.output", _synthesis_bound(tensors, 3))
     for latent in range(LATENTS):
         for part in BOTTLENECK_CONVOLUTIONS:
             _check_rows(tensors, f"bottleneck.{latent}.{part}", S16_BOUND)
@@ -140,10 +149,10 @@ def _check_block(tensors: Tensors, block: str, bound: int) -> None:
     _check_rows(tensors, f"{block}.skip", bound)
 
 
-def _check_fusion(tensors: Tensors, block: str, bound: int, fraction_bits: int) -> None:
+def _check_fusion(tensors: Tensors, block: str, bound: int, s16: bool) -> None:
     for attention, input_bound in (("first", 2 * bound), ("second", bound)):
         prefix = f"{block}.{attention}"
-        _check_rows(tensors, f"{prefix}.global1", input_bound << fraction_bits)
+        _check_rows(tensors, f"{prefix}.global1", input_bound << mean_fraction_bits(s16))
         _check_rows(tensors, f"{prefix}.global2", 32767)
         _check_rows(tensors, f"{prefix}.local1", input_bound)
         _check_rows(tensors, f"{prefix}.local2", 255)

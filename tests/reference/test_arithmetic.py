@@ -156,18 +156,35 @@ def test_residual_down(
 
 
 @pytest.mark.parametrize(
-    ("name", "zero_point", "dtype"), [("synthesis.level0.2", 0, torch.int16), ("synthesis.level3.0", 9, torch.uint8)]
+    ("name", "zero_point", "source", "dtype"),
+    [
+        ("synthesis.level0.2", 0, torch.int16, torch.int16),
+        ("synthesis.level1.1", 0, torch.int16, torch.uint8),
+        ("synthesis.level3.0", 9, torch.uint8, torch.uint8),
+    ],
 )
 def test_residual_up(
-    tensors: naive.Tensors, model: arithmetic.Model, name: str, zero_point: int, dtype: torch.dtype
+    tensors: naive.Tensors,
+    model: arithmetic.Model,
+    name: str,
+    zero_point: int,
+    source: torch.dtype,
+    dtype: torch.dtype,
 ) -> None:
-    a = activation(32, 2, 1, dtype=dtype)
-    expected = naive.residual_up(tensors, name, a.tolist(), zero_point)
-    assert synthesis.residual_up(model, name, a, zero_point).tolist() == expected
+    a = activation(32, 2, 1, dtype=source)
+    expected = naive.residual_up(tensors, name, a.tolist(), zero_point, arithmetic.LIMITS[dtype])
+    result = synthesis.residual_up(model, name, a, zero_point, dtype)
+    assert result.dtype == dtype
+    assert result.tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("name", "zero_point", "dtype"), [("analysis.fusion.2", 0, torch.int16), ("synthesis.fusion1.1", 140, torch.uint8)]
+    ("name", "zero_point", "dtype"),
+    [
+        ("analysis.fusion.2", 0, torch.int16),
+        ("synthesis.fusion0.2", 0, torch.int16),
+        ("synthesis.fusion1.1", 140, torch.uint8),
+    ],
 )
 @pytest.mark.parametrize("size", [(1, 1), (3, 5)])
 def test_fusion(

@@ -10,10 +10,13 @@ from treenet_fast.model.blocks import LEAKY_SLOPE, ResidualDown, ResidualUp
 from treenet_fast.model.normalisation import GDN
 from treenet_fast.model.treenet import IMAGE_CENTRE
 from treenet_fast.model_layout import (
+    ANALYSIS_S16_LEVELS,
     IMAGE_ZERO_POINT,
     LATENTS,
+    SYNTHESIS_S16_LEVELS,
     analysis_blocks,
     analysis_fusions,
+    mean_fraction_bits,
     synthesis_blocks,
     synthesis_fusions,
 )
@@ -27,7 +30,6 @@ _K_MAX = 181  # of `k` in SPEC §2.4
 _K_HEADROOM = 1.25
 _SIGMOID_INPUT_UNITS = 16
 _SIGMOID_OUTPUT_UNITS = 256
-_MEAN_FRACTION_BITS = 6  # of means of u8 activations, `F` in SPEC §2.7
 
 # SPEC §3: pixels count in steps of 1/255 from black, and the zero point 128 is half a step above the centre.
 _PIXEL_SCALE = 1 / 255
@@ -70,17 +72,17 @@ class TransformQuantiser:
         image = Format(np.full(3, _PIXEL_SCALE), IMAGE_ZERO_POINT)
         for level, name in analysis_blocks():
             node = int(name.rsplit(".", 1)[1])
-            if level < 3:
+            if level in ANALYSIS_S16_LEVELS:  # the two leaves of a fusion share a format
+                pair = [f"analysis.level{level}.{2 * (node // 2) + i}" for i in range(2)]
+                formats[name] = self._s16([self._samples.output(leaf) for leaf in pair])
+            else:
                 children = [f"analysis.level{level + 1}.{2 * node + i}" for i in range(2)]
                 formats[name] = self._u8([name], children)
-            else:  # the two leaves of a fusion share a format
-                pair = [f"analysis.level3.{2 * (node // 2) + i}" for i in range(2)]
-                formats[name] = self._s16([self._samples.output(leaf) for leaf in pair])
             source = image if level == 0 else formats[f"analysis.level{level - 1}.{node // 2}"]
             tensors |= self._block(name, source, formats[name], _PIXEL_OFFSET if level == 0 else 0.0)
         leaves = [formats[f"analysis.level3.{2 * b}"] for b in range(LATENTS)]
         for name, form in zip(analysis_fusions(), leaves, strict=True):
-            tensors |= self._fusion(name, form, fraction_bits=0)
+            tensors |= self._fusion(name, form, s16=True)
         return tensors, leaves
 
     def synthesis(self) -> tuple[IntegerTensors, list[Format]]:
@@ -89,14 +91,19 @@ class TransformQuantiser:
         blocks = list(synthesis_blocks())
         # All nodes of a level share a format: neighbours are fused, and fusions overlap.
         names = [[name for level, name in blocks if level == k] for k in range(4)]
-        levels = [self._u8(names[k], names[k + 1]) for k in range(3)]
-        levels.append(self._u8(names[3], []))
+        readers = [*names[1:], []]
+        levels = [
+            self._s16([self._samples.output(name) for name in names[k]])
+            if k in SYNTHESIS_S16_LEVELS
+            else self._u8(names[k], readers[k])
+            for k in range(4)
+        ]
         inputs = [self._s16([self._samples.input(f"synthesis.level0.{b}")]) for b in range(LATENTS)]
         for level, name in blocks:
             source = inputs[int(name.rsplit(".", 1)[1])] if level == 0 else levels[level - 1]
             tensors |= self._block(name, source, levels[level])
         for level, name in synthesis_fusions():
-            tensors |= self._fusion(name, levels[level], _MEAN_FRACTION_BITS)
+            tensors |= self._fusion(name, levels[level], level in SYNTHESIS_S16_LEVELS)
         layer = self._convolution("synthesis.output", levels[3], shift=IMAGE_CENTRE)
         tensors |= layer.tensors("synthesis.output", layer.scale / _PIXEL_SCALE)
         return tensors, inputs
@@ -168,19 +175,19 @@ class TransformQuantiser:
             f"{name}.gamma": np.rint(weighted / unit[:, None]).astype(np.uint8),
         }
 
-    def _fusion(self, name: str, form: Format, fraction_bits: int) -> IntegerTensors:
+    def _fusion(self, name: str, form: Format, s16: bool) -> IntegerTensors:
+        mean = Format(form.scale / 2 ** mean_fraction_bits(s16))
         return {
-            **self._attention(f"{name}.first", form, fraction_bits),
-            **self._attention(f"{name}.second", form, fraction_bits),
+            **self._attention(f"{name}.first", form, mean),
+            **self._attention(f"{name}.second", form, mean),
         }
 
-    def _attention(self, name: str, form: Format, fraction_bits: int) -> IntegerTensors:
+    def _attention(self, name: str, form: Format, mean: Format) -> IntegerTensors:
         """One attention of a fusion (SPEC §2.7)."""
         local_samples = np.maximum(self._samples.output(f"{name}.local1"), 0)
         local_hidden = u8_format(local_samples, self._importance([f"{name}.local2"]))
         global_peak = np.abs(self._samples.output(f"{name}.global1")).max(axis=1)
         global_hidden = Format(np.maximum(global_peak, 1e-6) * self._settings.headroom / S16_MAX)
-        mean = Format(form.scale / 2**fraction_bits)
         tensors: IntegerTensors = {}
         for part, source, hidden in (("local", form, local_hidden), ("global", mean, global_hidden)):
             down = self._matrix(f"{name}.{part}1", source)
