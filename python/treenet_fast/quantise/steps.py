@@ -89,12 +89,11 @@ def normalise(
 
     `numerator`, `magnitude`, `beta`: `[channels]`; `gamma`: `[channels, channels]`, the last two integers.
     """
-    k: Tensor = _Magnitude.apply(accumulators, magnitude)  # type: ignore[no-untyped-call]
+    # With the accumulator's sign, which the square takes away.
+    k = requantise(accumulators, magnitude, -K_MAX, K_MAX, leaky=False)
     n = accumulate(k * k, gamma[:, :, None, None], beta)
-    # PyTorch's float32 square root is not always the nearest value on a CPU (SPEC §10).
-    root = n.double().sqrt().float() if _exact.get() else n.sqrt()
-    u = scale(accumulators, numerator)
-    return u * root if inverse else u / root
+    result: Tensor = _Normalise.apply(accumulators, numerator, n, inverse)  # type: ignore[no-untyped-call]
+    return result
 
 
 def mean(p: Tensor, fraction_bits: int) -> Tensor:
@@ -187,22 +186,29 @@ class _Requantise(torch.autograd.Function):
         return gradient.mul_(m), to_multiplier, None, None, None
 
 
-class _Magnitude(torch.autograd.Function):
-    """`k` of SPEC §2.4."""
+class _Normalise(torch.autograd.Function):
+    """`g` of SPEC §2.4 from accumulators, `numerator` and `n`."""
 
     @staticmethod
-    def forward(ctx: Any, accumulators: Tensor, magnitude: Tensor) -> Tensor:
-        m = magnitude[:, None, None]
-        f = accumulators.abs().mul_(m)
-        ctx.save_for_backward(accumulators, f, m)
-        return f.round().clamp_(max=K_MAX)
+    def forward(ctx: Any, accumulators: Tensor, numerator: Tensor, n: Tensor, inverse: bool) -> Tensor:
+        # PyTorch's float32 square root is not always the nearest value on a CPU (SPEC §10).
+        root = n.double().sqrt().float() if _exact.get() else n.sqrt()
+        numerator = numerator[:, None, None]
+        g = accumulators * numerator
+        g = g.mul_(root) if inverse else g.div_(root)
+        ctx.save_for_backward(g, root, numerator)
+        ctx.inverse = inverse
+        return g
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        accumulators, f, m = ctx.saved_tensors
-        gradient = _inside(gradients[0], f, -1, K_MAX)
-        to_magnitude = _per_channel(gradient * f) / m[:, 0, 0]
-        return gradient.mul_(accumulators.sign()).mul_(m), to_magnitude
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        g, root, numerator = ctx.saved_tensors
+        to_logarithm = gradients[0] * g
+        to_numerator = _per_channel(to_logarithm) / numerator[:, 0, 0]
+        to_accumulators = gradients[0] * numerator
+        to_accumulators = to_accumulators.mul_(root) if ctx.inverse else to_accumulators.div_(root)
+        to_n = to_logarithm.div_(root).div_(root).mul_(0.5 if ctx.inverse else -0.5)
+        return to_accumulators, to_numerator, to_n, None
 
 
 class _AttentionWeight(torch.autograd.Function):
