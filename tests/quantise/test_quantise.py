@@ -8,8 +8,9 @@ from PIL import Image
 from treenet_fast import model_file
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.model import save_checkpoint
+from treenet_fast.model_file import content_hash
+from treenet_fast.quantise import QuantisedTreeNet, quantise, save_quantised
 from treenet_fast.quantise import __main__ as command
-from treenet_fast.quantise import quantise
 from treenet_fast.quantise.evaluate import evaluate_float, evaluate_integer
 from treenet_fast.quantise.images import calibration_crops
 from treenet_fast.reference.api import codec
@@ -99,6 +100,17 @@ def test_command(network, photographs, tmp_path, capsys):
     assert model_file.load(out).hash.hex() in capsys.readouterr().out
     assert command.main([*arguments[:-3], "9", "--size", "48"]) == 1
     assert "2 images of at least 48x48" in capsys.readouterr().err
+
+
+def test_command_on_a_quantised_checkpoint(network, photographs, tmp_path, capsys):
+    quantised = QuantisedTreeNet.from_float(network, photographs)
+    save_quantised(tmp_path / "checkpoint.safetensors", quantised)
+    out = tmp_path / "made.safetensors"
+    assert command.main([str(tmp_path / "checkpoint.safetensors"), str(out)]) == 0
+    assert model_file.load(out).hash == content_hash(quantised.tensors())
+    save_checkpoint(tmp_path / "checkpoint.safetensors", network)
+    assert command.main([str(tmp_path / "checkpoint.safetensors"), str(out)]) == 1
+    assert "no checkpoint of a quantised TreeNet" in capsys.readouterr().err
 
 
 def test_too_few_images(tmp_path):
