@@ -1,11 +1,13 @@
-"""Formats, weights and tables, each by itself."""
+"""Ranges, weights and tables, each by itself."""
 
 import numpy as np
 import pytest
+import torch
 
-from treenet_fast.quantise.convolutions import quantise_convolution
+from treenet_fast.quantise.convolutions import IntegerConvolution
 from treenet_fast.quantise.entropy import make_table
-from treenet_fast.quantise.formats import s16_format, u8_format
+from treenet_fast.quantise.formats import FixedFormat
+from treenet_fast.quantise.ranges import s16_channel_ranges, s16_range, u8_range
 
 
 @pytest.fixture
@@ -13,42 +15,55 @@ def random():
     return np.random.default_rng(0)
 
 
-def test_u8_format_clips_nothing(random):
+def test_u8_range_clips_nothing(random):
     samples = random.normal(size=(5, 1000)) * np.array([[0.1], [1.0], [7.0], [100.0], [0.0]]) + 0.2
-    form = u8_format(samples, np.ones(5))
-    integers = samples / form.scale[:, None] + form.zero_point
-    assert 0 <= form.zero_point <= 255
+    found = u8_range(samples, np.ones(5))
+    integers = samples / found.scale[:, None] + found.zero_point
+    assert 0 <= found.zero_point <= 255
     assert integers.min() > -1e-6
     assert integers.max() < 255 + 1e-6
 
 
-def test_u8_format_gives_each_channel_its_own_step(random):
+def test_u8_range_gives_each_channel_its_own_step(random):
     samples = random.normal(size=(2, 1000)) * np.array([[1.0], [100.0]])
-    form = u8_format(samples, np.ones(2))
-    assert form.scale[1] / form.scale[0] == pytest.approx(100, rel=0.3)
+    found = u8_range(samples, np.ones(2))
+    assert found.scale[1] / found.scale[0] == pytest.approx(100, rel=0.3)
 
 
-def test_u8_format_of_positive_values_starts_at_zero(random):
-    assert u8_format(random.random((3, 100)), np.ones(3)).zero_point == 0
+def test_u8_range_of_positive_values_starts_at_zero(random):
+    assert u8_range(random.random((3, 100)), np.ones(3)).zero_point == 0
 
 
-def test_s16_format_leaves_headroom(random):
+def test_s16_range_leaves_headroom(random):
     samples = random.normal(size=(4, 100))
-    form = s16_format(samples, headroom=4.0)
-    assert np.abs(samples).max() / form.scale[0] == pytest.approx(32767 / 4)
+    found = s16_range(samples, headroom=4.0)
+    assert np.abs(samples).max() / found.scale[0] == pytest.approx(32767 / 4)
 
 
-def test_convolution_on_integers(random):
-    weight, bias = random.normal(size=(6, 3, 3, 3)), random.normal(size=6)
-    weight[5] = 0
-    input_scale, offset, integers = random.random(3) + 0.1, 0.25, random.integers(-128, 128, (3, 3, 3))
-    convolution = quantise_convolution(weight, bias, input_scale, offset)
-    assert convolution.weight.dtype == np.int8
-    assert convolution.bias.dtype == np.int32
-    acc = convolution.bias + np.einsum("oiuv,iuv->o", convolution.weight.astype(np.int64), integers)
-    real = input_scale[:, None, None] * integers + offset
-    expected = bias + np.einsum("oiuv,iuv->o", weight, real)
-    np.testing.assert_allclose(acc * convolution.scale, expected, atol=0.02 * np.abs(expected).max())
+def test_s16_channel_ranges_leave_headroom(random):
+    samples = random.normal(size=(2, 100)) * np.array([[1.0], [100.0]])
+    found = s16_channel_ranges(samples, headroom=4.0)
+    np.testing.assert_allclose(np.abs(samples).max(axis=1) / found.scale, 32767 / 4)
+
+
+def test_convolution_on_integers():
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(3, 6, 3)
+    with torch.no_grad():
+        layer.weight[5] = 0
+    input_scale, offset = torch.rand(3) + 0.1, 0.25
+    convolution = IntegerConvolution(layer, FixedFormat(input_scale.tolist(), offset))
+    convolution.fit_rows()
+    integers = convolution.integers()
+    assert float(integers.weight.detach().abs().max()) == 127
+    assert bool((integers.weight.frac() == 0).all())
+    assert bool((integers.bias.frac() == 0).all())
+    x = torch.randint(-128, 128, (1, 3, 3, 3)).float()
+    real = input_scale[:, None, None] * x + offset
+    acc = torch.nn.functional.conv2d(x, integers.weight, integers.bias)
+    expected = layer(real)
+    found = acc * integers.scale[:, None, None]
+    torch.testing.assert_close(found, expected, atol=0.02 * float(expected.abs().max()), rtol=0)
 
 
 def test_table_is_in_proportion(random):

@@ -7,9 +7,10 @@ from PIL import Image
 
 from treenet_fast import model_file
 from treenet_fast.errors import InvalidArgumentError
-from treenet_fast.model import TreeNet, save_checkpoint
+from treenet_fast.model import save_checkpoint
+from treenet_fast.model_file import content_hash
+from treenet_fast.quantise import QuantisedTreeNet, quantise, save_quantised
 from treenet_fast.quantise import __main__ as command
-from treenet_fast.quantise import quantise
 from treenet_fast.quantise.evaluate import evaluate_float, evaluate_integer
 from treenet_fast.quantise.images import calibration_crops
 from treenet_fast.reference.api import codec
@@ -19,32 +20,16 @@ from treenet_fast.reference.trace import Trace
 QUALITY = 40
 
 
-def photograph(seed, size=64):
-    """`[3, size, size]`, 0..1: smooth colours, an edge and a little noise, each value an 8-bit level."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, 5, 5, generator=generator)
-    image = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)[0]
-    image[:, :, size // 3 :] *= 0.6
-    image += 0.02 * torch.randn(image.shape, generator=generator)
-    return (image.clamp(0, 1) * 255).round() / 255
-
-
 @pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(3)
-    return TreeNet().eval()
-
-
-@pytest.fixture(scope="module")
-def integers(network, tmp_path_factory):
+def integers(network, photographs, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "random.safetensors"
-    model_file.save(path, quantise(network, [photograph(seed) for seed in range(4)]), {"name": "random"})
+    model_file.save(path, quantise(network, photographs), {"name": "random"})
     return model_file.load(path)
 
 
 @pytest.fixture(scope="module")
-def pixels():
-    return (photograph(0) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+def pixels(photographs):
+    return (photographs[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +87,12 @@ def test_gains_of_all_qualities(network, integers):
     np.testing.assert_allclose(encode / encode[0], expected / expected[0], rtol=1e-5)
 
 
-def test_command(network, tmp_path, capsys):
+def test_command(network, photographs, tmp_path, capsys):
     folder = tmp_path / "images"
     folder.mkdir()
     save_checkpoint(tmp_path / "checkpoint.safetensors", network)
-    for seed in range(2):
-        Image.fromarray((photograph(seed) * 255).byte().permute(1, 2, 0).numpy()).save(folder / f"{seed}.png")
+    for i, image in enumerate(photographs[:2]):
+        Image.fromarray((image * 255).byte().permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
     out = tmp_path / "made.safetensors"
     arguments = [str(tmp_path / "checkpoint.safetensors"), str(folder), str(out), "--crops", "2", "--size", "48"]
     assert command.main(arguments) == 0
@@ -115,6 +100,17 @@ def test_command(network, tmp_path, capsys):
     assert model_file.load(out).hash.hex() in capsys.readouterr().out
     assert command.main([*arguments[:-3], "9", "--size", "48"]) == 1
     assert "2 images of at least 48x48" in capsys.readouterr().err
+
+
+def test_command_on_a_quantised_checkpoint(network, photographs, tmp_path, capsys):
+    quantised = QuantisedTreeNet.from_float(network, photographs)
+    save_quantised(tmp_path / "checkpoint.safetensors", quantised)
+    out = tmp_path / "made.safetensors"
+    assert command.main([str(tmp_path / "checkpoint.safetensors"), str(out)]) == 0
+    assert model_file.load(out).hash == content_hash(quantised.tensors())
+    save_checkpoint(tmp_path / "checkpoint.safetensors", network)
+    assert command.main([str(tmp_path / "checkpoint.safetensors"), str(out)]) == 1
+    assert "no checkpoint of a quantised TreeNet" in capsys.readouterr().err
 
 
 def test_too_few_images(tmp_path):

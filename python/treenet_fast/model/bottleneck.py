@@ -132,12 +132,12 @@ class Bottleneck(nn.Module):
 
     def forward(self, y: Tensor, rounding: Rounding) -> BottleneckOutput:
         z = self.hyper_analysis(y)
-        z_noisy = _noisy(z)
+        z_noisy = noisy(z)
         z_hat = z_noisy if rounding == "noise" else _rounded(z)
         psi = self.hyper_synthesis(z_hat)[:, :, : y.shape[2], : y.shape[3]]
         anchor = anchors(y)
         if rounding == "noise":
-            y_hat = _noisy(y)
+            y_hat = noisy(y)
         else:
             # Anchors know psi alone; what they decode to is the context of the others.
             anchor_mean, _ = self._distribution(psi, torch.zeros_like(psi))
@@ -146,7 +146,7 @@ class Bottleneck(nn.Module):
         mean, scale = self._distribution(psi, context)
         if rounding != "noise":
             y_hat = _rounded(y - mean) + mean
-        coded_y, coded_z = (y_hat, z_hat) if rounding == "round" else (_noisy(y), z_noisy)
+        coded_y, coded_z = (y_hat, z_hat) if rounding == "round" else (noisy(y), z_noisy)
         return BottleneckOutput(
             y_hat, z_hat, gaussian_likelihood(coded_y - mean, scale), self.prior(coded_z), mean, scale
         )
@@ -175,7 +175,8 @@ def _normal_cdf(x: Tensor) -> Tensor:
     return 0.5 * torch.erfc(x * -math.sqrt(0.5))
 
 
-def _noisy(x: Tensor) -> Tensor:
+def noisy(x: Tensor) -> Tensor:
+    """`x` with uniform noise of one quantisation step."""
     return x + torch.rand_like(x) - 0.5
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from treenet_fast import tensor_file
 from treenet_fast.errors import ModelFileError
 from treenet_fast.model.treenet import TreeNet
+
+#: Tensors that belong to the quantised network of a TreeNet start with this (see `quantise/checkpoint.py`).
+FORMAT_PREFIX = "format."
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> TreeNet:
@@ -23,7 +28,13 @@ def load_checkpoint(path: str | os.PathLike[str]) -> TreeNet:
     try:
         lambdas = json.loads(metadata["lambdas"])
         model = TreeNet(lambdas)
-        model.load_effective_state({name: torch.tensor(array.astype(np.float32)) for name, array in arrays.items()})
+        model.load_effective_state(
+            {
+                name: torch.tensor(array.astype(np.float32))
+                for name, array in arrays.items()
+                if not name.startswith(FORMAT_PREFIX)
+            }
+        )
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ModelFileError(f"{path} is no checkpoint of a TreeNet: {error}") from error
     return model.eval()
@@ -35,6 +46,11 @@ def save_checkpoint(path: str | os.PathLike[str], model: TreeNet, note: str = ""
     Raises:
         OSError: the file cannot be written.
     """
+    tensor_file.write(path, *contents(model, note, half))
+
+
+def contents(model: TreeNet, note: str, half: bool) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The tensors and the metadata of a checkpoint."""
     dtype = np.float16 if half else np.float32
     arrays = {name: value.cpu().numpy().astype(dtype) for name, value in model.effective_state().items()}
-    tensor_file.write(path, arrays, {"note": note, "lambdas": json.dumps(list(model.gain.lambdas))})
+    return arrays, {"note": note, "lambdas": json.dumps(list(model.gain.lambdas))}

@@ -7,8 +7,13 @@ matrices). Files hold the values that the formulas use instead, so that they do 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
+
+# Roots, exponentials and logarithms in float32 are off by a unit in the last place or two.
+_UNITS_TO_TRY = 4
 
 
 class EffectiveModule(nn.Module):
@@ -21,3 +26,17 @@ class EffectiveModule(nn.Module):
     @abstractmethod
     def set_effective(self, values: dict[str, Tensor]) -> None:
         """Set the parameters so that the effective values become `values` (all of them, by name)."""
+
+
+def invert(forward: Callable[[Tensor], Tensor], guess: Tensor, value: Tensor) -> Tensor:
+    """The numbers next to `guess` whose `forward` is `value`, or `guess` where there are none, element by element.
+
+    A file holds `value`; with this, reading it gives that very value again, not one a unit in the last place off.
+    """
+    result = guess
+    for direction in (-torch.inf, torch.inf):
+        candidate = guess
+        for _ in range(_UNITS_TO_TRY):
+            result = torch.where(forward(result) == value, result, candidate)
+            candidate = torch.nextafter(candidate, torch.full_like(candidate, direction))
+    return torch.where(forward(result) == value, result, guess)

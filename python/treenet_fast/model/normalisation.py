@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from treenet_fast.model.bounds import lower_bound
-from treenet_fast.model.effective import EffectiveModule
+from treenet_fast.model.effective import EffectiveModule, invert
 
 _BETA_MIN = 1e-6
 # Values are kept as square roots of themselves plus a pedestal: near zero, where a plain square root would have no
@@ -34,8 +36,11 @@ class GDN(EffectiveModule):
 
     def set_effective(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():
-            self.beta.copy_(_to_root(values["beta"]))
-            self.gamma.copy_(_to_root(values["gamma"]))
+            for root, minimum, value in (
+                (self.beta, _BETA_MIN, values["beta"]),
+                (self.gamma, 0.0, values["gamma"]),
+            ):
+                root.copy_(invert(partial(_from_root, minimum=minimum), _to_root(value), value))
 
 
 def _to_root(x: Tensor) -> Tensor:

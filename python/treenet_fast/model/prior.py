@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from treenet_fast.model.bounds import lower_bound
-from treenet_fast.model.effective import EffectiveModule
+from treenet_fast.model.effective import EffectiveModule, invert
 
 LIKELIHOOD_MIN = 1e-9
 _FILTERS = (1, 3, 3, 3, 1)
@@ -58,6 +58,7 @@ class FactorisedPrior(EffectiveModule):
         with torch.no_grad():
             for k, matrix in enumerate(self.matrix):
                 value = values[f"matrix.{k}"]
-                matrix.copy_(value + torch.log(-torch.expm1(-value)))  # the inverse of softplus
+                matrix.copy_(invert(F.softplus, value + torch.log(-torch.expm1(-value)), value))
             for k, factor in enumerate(self.factor):
-                factor.copy_(torch.atanh(values[f"factor.{k}"]))
+                value = values[f"factor.{k}"]
+                factor.copy_(invert(torch.tanh, torch.atanh(value), value))

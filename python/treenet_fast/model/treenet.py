@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,15 +23,16 @@ IMAGE_CENTRE = 0.5
 
 
 class AnalysisTree(nn.Module):
-    """A perfect binary tree of height 3, and a fusion for each pair of leaves: an image to four latents (SPEC §4)."""
+    """A perfect binary tree of height 3, and a fusion for each pair of leaves: an image to four latents (SPEC §4).
 
-    def __init__(self) -> None:
+    `block` makes the node of a level and place, `fusion` the fusion of a place.
+    """
+
+    def __init__(self, block: Callable[[int, int], nn.Module], fusion: Callable[[int], nn.Module]) -> None:
         super().__init__()
         for level in range(4):
-            inputs = 3 if level == 0 else CHANNELS
-            nodes = nn.ModuleList(ResidualDown(inputs, CHANNELS) for _ in range(2**level))
-            self.add_module(f"level{level}", nodes)
-        self.fusion = nn.ModuleList(Fusion(CHANNELS) for _ in range(LATENTS))
+            self.add_module(f"level{level}", nn.ModuleList(block(level, i) for i in range(2**level)))
+        self.fusion = nn.ModuleList(fusion(b) for b in range(LATENTS))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         outputs = [x]
@@ -41,15 +43,23 @@ class AnalysisTree(nn.Module):
 
 
 class SynthesisTree(nn.Module):
-    """Four latents to an image: levels of 4, 3, 2, 1 nodes, neighbours fused between them (SPEC §6)."""
+    """Four latents to an image: levels of 4, 3, 2, 1 nodes, neighbours fused between them (SPEC §6).
 
-    def __init__(self) -> None:
+    `block` makes the node of a level and place, `fusion` the fusion of a level and place, `output` the last layer.
+    """
+
+    def __init__(
+        self,
+        block: Callable[[int, int], nn.Module],
+        fusion: Callable[[int, int], nn.Module],
+        output: Callable[[], nn.Module],
+    ) -> None:
         super().__init__()
         for level in range(4):
-            self.add_module(f"level{level}", nn.ModuleList(ResidualUp(CHANNELS) for _ in range(LATENTS - level)))
+            self.add_module(f"level{level}", nn.ModuleList(block(level, i) for i in range(LATENTS - level)))
         for level in range(3):
-            self.add_module(f"fusion{level}", nn.ModuleList(Fusion(CHANNELS) for _ in range(LATENTS - 1 - level)))
-        self.output = convolution(CHANNELS, 3, 3)
+            self.add_module(f"fusion{level}", nn.ModuleList(fusion(level, i) for i in range(LATENTS - 1 - level)))
+        self.output = output()
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         for level in range(4):
@@ -80,19 +90,11 @@ class TreeNetOutput:
         return sum((-torch.log2(x).sum(dim=(1, 2, 3)) for x in likelihoods), start=torch.zeros(()))
 
 
-class TreeNet(nn.Module):
-    """The whole network. Parameters are named as the tensors of a checkpoint (see `checkpoint.py`).
+class TreeCodec(nn.Module):
+    """The order of all steps, whatever the arithmetic of each."""
 
-    The trees and bottlenecks hold the order of steps only; each step's arithmetic is in its block, so that a block
-    can be exchanged for one that computes the same step as the integer codec does.
-    """
-
-    def __init__(self, lambdas: Sequence[float] = DEFAULT_LAMBDAS) -> None:
-        super().__init__()
-        self.analysis = AnalysisTree()
-        self.bottleneck = nn.ModuleList(Bottleneck(CHANNELS) for _ in range(LATENTS))
-        self.synthesis = SynthesisTree()
-        self.gain = Gains(LATENTS * CHANNELS, lambdas)
+    bottleneck: nn.ModuleList
+    gain: Gains
 
     def forward(self, image: Tensor, quality: Tensor | float, rounding: Rounding | None = None) -> TreeNetOutput:
         """Encode and decode.
@@ -109,17 +111,13 @@ class TreeNet(nn.Module):
         x = self.synthesise([b.y_hat for b in bottlenecks], quality)
         return TreeNetOutput(x[:, :, : image.shape[2], : image.shape[3]], bottlenecks)
 
+    @abstractmethod
     def analyse(self, image: Tensor, quality: Tensor) -> list[Tensor]:
         """The four latents `[N, 32, h, w]` in quantisation steps, of an image as in `forward`, `quality` `[N]`."""
-        latents = self.analysis(pad_to_multiple(image, DOWNSAMPLING) - IMAGE_CENTRE)
-        gains = self.gain.encode(quality).chunk(LATENTS, dim=1)
-        return [y * gain for y, gain in zip(latents, gains, strict=True)]
 
+    @abstractmethod
     def synthesise(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         """The extended image of four decoded latents."""
-        gains = self.gain.decode(quality).chunk(LATENTS, dim=1)
-        image: Tensor = self.synthesis([y * gain for y, gain in zip(latents, gains, strict=True)])
-        return image + IMAGE_CENTRE
 
     @staticmethod
     def _quality(image: Tensor, quality: Tensor | float) -> Tensor:
@@ -127,6 +125,34 @@ class TreeNet(nn.Module):
         if bool(((quality < QUALITY_MIN) | (quality > QUALITY_MAX)).any()):
             raise ValueError(f"quality is outside {QUALITY_MIN}..{QUALITY_MAX}")
         return quality
+
+
+class TreeNet(TreeCodec):
+    """The float network. Parameters are named as the tensors of a checkpoint (see `checkpoint.py`)."""
+
+    def __init__(self, lambdas: Sequence[float] = DEFAULT_LAMBDAS) -> None:
+        super().__init__()
+        self.analysis = AnalysisTree(
+            block=lambda level, _: ResidualDown(3 if level == 0 else CHANNELS, CHANNELS),
+            fusion=lambda _: Fusion(CHANNELS),
+        )
+        self.bottleneck = nn.ModuleList(Bottleneck(CHANNELS) for _ in range(LATENTS))
+        self.synthesis = SynthesisTree(
+            block=lambda *_: ResidualUp(CHANNELS),
+            fusion=lambda *_: Fusion(CHANNELS),
+            output=lambda: convolution(CHANNELS, 3, 3),
+        )
+        self.gain = Gains(LATENTS * CHANNELS, lambdas)
+
+    def analyse(self, image: Tensor, quality: Tensor) -> list[Tensor]:
+        latents = self.analysis(pad_to_multiple(image, DOWNSAMPLING) - IMAGE_CENTRE)
+        gains = self.gain.encode(quality).chunk(LATENTS, dim=1)
+        return [y * gain for y, gain in zip(latents, gains, strict=True)]
+
+    def synthesise(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
+        gains = self.gain.decode(quality).chunk(LATENTS, dim=1)
+        image: Tensor = self.synthesis([y * gain for y, gain in zip(latents, gains, strict=True)])
+        return image + IMAGE_CENTRE
 
     def effective_state(self) -> dict[str, Tensor]:
         """All parameters by name, as effective values, detached."""

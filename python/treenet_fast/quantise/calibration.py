@@ -1,80 +1,55 @@
-"""Samples of the float network's intermediate values on calibration images."""
+"""The start of a quantised network's formats: from the values that its float network takes on images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from treenet_fast.model import TreeNet
-from treenet_fast.quantise.formats import Array
+from treenet_fast.model.gains import QUALITY_MAX, QUALITY_MIN
+from treenet_fast.model_layout import LATENTS
+from treenet_fast.quantise.arrays import Array
+from treenet_fast.quantise.convolutions import IntegerConvolution
+from treenet_fast.quantise.formats import S16, Format, LearnedFormat
+from treenet_fast.quantise.ranges import s16_range, u8_range
+from treenet_fast.quantise.samples import Samples, sample
 
-_POSITIONS = 512  # sampled of each tensor of each image
+if TYPE_CHECKING:
+    from treenet_fast.quantise.network import QuantisedTreeNet
 
 
-class Samples:
-    """Values that went into and came out of each module, a random choice of positions of every image.
+def calibrate(network: QuantisedTreeNet, images: Sequence[Tensor]) -> None:
+    """Set all formats of a network.
 
-    A choice of positions leaves out most outliers, so the extremes of each channel are kept apart and join the sample.
+    Args:
+        network: the network.
+        images: `[3, H, W]` each, 0..1; qualities are spread over them.
     """
-
-    def __init__(self) -> None:
-        self._chosen: dict[str, list[NDArray[np.float32]]] = {}
-        self._extremes: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
-        self._random = torch.Generator().manual_seed(0)
-
-    def output(self, module: str) -> Array:
-        """Outputs of a module, `[channels, n]`."""
-        return self._get(f"{module}:output")
-
-    def input(self, module: str) -> Array:
-        """Inputs of a module, `[channels, n]`."""
-        return self._get(f"{module}:input")
-
-    def _get(self, key: str) -> Array:
-        low, high = self._extremes[key]
-        return np.concatenate([*self._chosen[key], low[:, None], high[:, None]], axis=1).astype(np.float64)
-
-    def add(self, key: str, value: Tensor) -> None:
-        """Take a sample of `value` `[N, channels, h, w]`."""
-        flat = value.transpose(0, 1).reshape(value.shape[1], -1)
-        low, high = flat.amin(dim=1).numpy(), flat.amax(dim=1).numpy()
-        if key in self._extremes:
-            low = np.minimum(low, self._extremes[key][0])
-            high = np.maximum(high, self._extremes[key][1])
-        self._extremes[key] = low, high
-        if flat.shape[1] > _POSITIONS:
-            flat = flat[:, torch.randint(flat.shape[1], (_POSITIONS,), generator=self._random)]
-        self._chosen.setdefault(key, []).append(flat.numpy().copy())
+    qualities = torch.linspace(QUALITY_MIN, QUALITY_MAX, len(images)).tolist()
+    samples = sample(network.master, [image[None] for image in images], qualities)
+    _calibrate_between_blocks(network, samples)
+    for name, part in network.parts():
+        part.calibrate(name, samples, network.settings)
+    for layer in network.modules():
+        if isinstance(layer, IntegerConvolution):
+            layer.fit_rows()  # the source formats are known now
 
 
-def calibrate(model: TreeNet, images: Iterable[Tensor], qualities: Iterable[float]) -> Samples:
-    """Run the network, rounding as the codec does, on images `[N, 3, H, W]` (0..1), each at its quality."""
-    samples = Samples()
-    handles = []
-    for name, module in model.named_modules():
-        watches_input = name.startswith("synthesis.level0.") and name.count(".") == 2
-        if isinstance(module, nn.Conv2d) or name.count(".") == 2 or name.endswith(".context"):
-            handles.append(module.register_forward_hook(_hook(samples, name, watches_input)))
-    try:
-        with torch.inference_mode():
-            for image, quality in zip(images, qualities, strict=True):
-                model(image, quality, rounding="round")
-    finally:
-        for handle in handles:
-            handle.remove()
-    return samples
-
-
-def _hook(samples: Samples, name: str, watches_input: bool) -> Any:
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        if watches_input:
-            samples.add(f"{name}:input", inputs[0])
-        if isinstance(output, Tensor):
-            samples.add(f"{name}:output", output)
-
-    return hook
+def _calibrate_between_blocks(network: QuantisedTreeNet, samples: Samples) -> None:
+    """Set the formats that blocks share, each from what the blocks that write it or read it say."""
+    values: dict[Format, list[Array]] = {}
+    importance: dict[Format, Array] = {}
+    for name, block in network.residual_blocks():
+        values.setdefault(block.output, []).append(samples.output(name))
+        importance[block.source] = importance.get(block.source, 0) + block.importance()
+    for b in range(LATENTS):
+        values[network.input_format(b)] = [samples.input(f"synthesis.level0.{b}")]
+    importance[network.output.source] = network.output.importance()
+    for form, parts in values.items():
+        assert isinstance(form, LearnedFormat)
+        together = np.concatenate(parts, axis=1)
+        s16 = form.limits == S16
+        form.set(s16_range(together, network.settings.headroom) if s16 else u8_range(together, importance[form]))

@@ -12,12 +12,14 @@ from treenet_fast.frequencies import integer_frequencies
 from treenet_fast.model import TreeNet
 from treenet_fast.model.bottleneck import SCALE_MIN
 from treenet_fast.model_layout import CHANNELS, GAUSSIAN_TABLES, LATENTS, TABLE_WIDTH
-from treenet_fast.quantise.convolutions import IntegerTensors
-from treenet_fast.quantise.formats import Array
+from treenet_fast.quantise.arrays import Array, IntegerTensors
 
 SCALE_MAX = 64.0
 SCALE_UNITS = 256  # of `v` in SPEC §5
 _PRIOR_REACH = 1024
+
+_SCALE = np.geomspace(SCALE_MIN, SCALE_MAX, GAUSSIAN_TABLES)
+_THRESHOLD = np.rint(np.sqrt(_SCALE[:-1] * _SCALE[1:]) * SCALE_UNITS)
 
 # An escape costs a byte more than a value in the table; a value in the table takes at least MIN_FREQUENCY slots
 # from the others. A value pays for its place from about this probability on: 8 bits * p = log2(1 + 32 / 65536).
@@ -26,15 +28,23 @@ _WORTH_A_PLACE = 0.7e-3 / 8
 
 def entropy_tensors(model: TreeNet, skip_below: float) -> IntegerTensors:
     """All `entropy.*` tensors. Symbols whose scale's table is for less than `skip_below` steps are not coded."""
-    scale = np.geomspace(SCALE_MIN, SCALE_MAX, GAUSSIAN_TABLES)
-    threshold = np.rint(np.sqrt(scale[:-1] * scale[1:]) * SCALE_UNITS)
     return {
-        "entropy.scale": scale.astype(np.float32),
-        "entropy.threshold": threshold.astype(np.int32),
-        "entropy.skip": np.array([np.count_nonzero(scale < skip_below)], np.int32),
-        **_tables("gaussian", [_gaussian(s) for s in scale]),
+        "entropy.scale": _SCALE.astype(np.float32),
+        "entropy.threshold": _THRESHOLD.astype(np.int32),
+        "entropy.skip": np.array([_skip(skip_below)], np.int32),
+        **_tables("gaussian", [_gaussian(s) for s in _SCALE]),
         **_tables("prior", _priors(model)),
     }
+
+
+def coded_from(skip_below: float) -> int:
+    """The smallest `v` of SPEC §5 whose symbol is coded, if those of less than `skip_below` steps are not."""
+    skip = _skip(skip_below)
+    return int(_THRESHOLD[skip - 1]) if skip > 0 else 0
+
+
+def _skip(skip_below: float) -> int:
+    return int(np.searchsorted(_SCALE, skip_below))
 
 
 Distribution = tuple[int, Array]  # probabilities of consecutive values, and the first of these values

@@ -1,58 +1,118 @@
-"""Number formats of activations: how integers stand for real values, and how they are chosen from samples.
+"""Number formats of activations: how integers stand for real values.
 
-A real value is `scale[c] * (integer - zero_point)`. SPEC knows integers only, so a scale may differ from channel to
-channel: what makes an activation (a multiplier a channel) and what takes it in (a weight a channel) absorb it. The
-zero point is one for the tensor.
+A real value is `scale[c] * (integer - zero_point) + offset`. SPEC knows integers only, so a scale may differ from
+channel to channel and may be learned: what makes an activation (a multiplier a channel) and what takes it in (a weight
+a channel) absorb it. The zero point is one for the tensor and stays as calibration found it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor, nn
 
-Array = NDArray[np.float64]
-
-S16_MAX = 32767
-U8_MAX = 255
-
-
-@dataclass(frozen=True)
-class Format:
-    """The format of an activation: `scale` `[channels]` and `zero_point`."""
-
-    scale: Array
-    zero_point: int = 0
+from treenet_fast.quantise.arrays import Array
+from treenet_fast.quantise.ranges import Range
 
 
-def s16_format(samples: Array, headroom: float) -> Format:
-    """A 16-bit format for samples `[channels, n]` that leaves `headroom` times their largest magnitude."""
-    peak = np.abs(samples).max()
-    return Format(np.full(len(samples), _positive(peak) * headroom / S16_MAX))
+class Limits(NamedTuple):
+    """The smallest and the largest integer."""
+
+    low: int
+    high: int
 
 
-def u8_format(samples: Array, importance: Array) -> Format:
-    """An 8-bit format that clips none of the samples `[channels, n]`, each channel as fine as range and zero point
-    allow.
+U8 = Limits(0, 255)
+S16 = Limits(-32768, 32767)
+POSITIVE_S16 = Limits(0, 32767)
 
-    The zero point is the one with the smallest sum of squared steps, weighted by the `importance` `[channels]` of a
-    channel's squared error. (Clipping rare values for a finer step was measured and lost: the images that have
-    them, with saturated colours for instance, lose more than others gain.)
+
+class LearnedScale(nn.Module):
+    """A positive parameter for each channel, kept as its logarithm: gradient steps are then relative."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(channels))
+
+    def scale(self) -> Tensor:
+        """float32 `[channels]`."""
+        return self.log_scale.exp()
+
+    def set_scale(self, scale: Array) -> None:
+        """Start from `scale` `[channels]`."""
+        with torch.no_grad():
+            self.log_scale.copy_(torch.from_numpy(scale).log())
+
+
+class Format(nn.Module):
+    """The format of an activation.
+
+    Attributes:
+        offset: the real value of the zero point.
     """
-    low = np.minimum(samples.min(axis=1), 0)
-    high = np.maximum(_positive(samples.max(axis=1)), 0)
-    best_cost, best = np.inf, Format(high)
-    for zero_point in range(U8_MAX):
-        below = -low / max(zero_point, 1e-3)
-        scale = np.maximum(below, high / (U8_MAX - zero_point))
-        cost = float((importance * np.square(scale)).sum())
-        if cost < best_cost:
-            best_cost, best = cost, Format(scale, zero_point)
-    return best
+
+    offset = 0.0
+
+    @abstractmethod
+    def scale(self) -> Tensor:
+        """float32 `[channels]`."""
 
 
-def _positive(x: Array | np.float64) -> Array:
-    """`x`, but never so small that a division by it misbehaves: a channel without signal gets a nominal range."""
-    result: Array = np.maximum(x, 1e-6)
-    return result
+class FixedFormat(Format):
+    """A format that SPEC says."""
+
+    def __init__(self, scale: Sequence[float], offset: float = 0.0) -> None:
+        super().__init__()
+        self.offset = offset
+        self.register_buffer("_scale", torch.tensor(scale), persistent=False)
+        self._scale: Tensor
+
+    def scale(self) -> Tensor:
+        return self._scale
+
+
+class LearnedFormat(LearnedScale, Format):
+    """A format from calibration whose scales are parameters."""
+
+    def __init__(self, channels: int, limits: Limits) -> None:
+        super().__init__(channels)
+        self.limits = limits
+        self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
+        self.zero_point: Tensor
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The limits less the zero point."""
+        zero_point = int(self.zero_point)
+        return self.limits.low - zero_point, self.limits.high - zero_point
+
+    def set(self, found: Range) -> None:
+        """Start from what calibration found."""
+        self.set_scale(found.scale)
+        self.zero_point.fill_(found.zero_point)
+
+
+class JoinedFormat(Format):
+    """That of activations one after the other along the channels."""
+
+    def __init__(self, parts: Sequence[Format]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def scale(self) -> Tensor:
+        return torch.cat([cast(Format, part).scale() for part in self.parts])
+
+
+class FinerFormat(Format):
+    """That of another activation's integers with `bits` fraction bits more."""
+
+    def __init__(self, whole: Format, bits: int) -> None:
+        super().__init__()
+        self.whole = whole
+        self.bits = bits
+
+    def scale(self) -> Tensor:
+        return self.whole.scale() * 0.5**self.bits
