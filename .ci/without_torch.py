@@ -1,10 +1,15 @@
-"""Checks an installed package where torch is not installed: arrays in and out, a clear word to who asks for tensors."""
+"""Checks an installed package with its two dependencies alone, torch not among them.
+
+Arrays go in and out, and there is a clear word to who asks for tensors, or for what other libraries compute.
+"""
 
 import importlib.util
 
 import numpy as np
 
 import treenet_fast
+from treenet_fast.evaluation import metrics, record
+from treenet_fast.evaluation.bd_rate import bd_rate
 
 if importlib.util.find_spec("torch"):
     raise SystemExit("torch is installed here: this is the wrong environment for this check")
@@ -21,4 +26,14 @@ except treenet_fast.InvalidArgumentError as error:
     assert "needs torch" in str(error)
 else:
     raise SystemExit("output='torch' gave something without torch")
+
+assert not record.Record(["image.png"]).entries
+assert metrics.psnr(image, decoded) > 20
+curve = [(0.1, 25.0), (0.2, 28.0), (0.3, 29.5), (0.4, 30.5)]
+try:
+    bd_rate(curve, curve)
+except treenet_fast.MissingLibraryError as error:
+    assert "pip install bjontegaard" in str(error)
+else:
+    raise SystemExit("bjontegaard is installed here: this is the wrong environment for this check")
 print(f"{len(stream)} bytes; {treenet_fast.backend_info()}")

@@ -1,3 +1,5 @@
+import importlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,8 @@ from PIL import Image
 
 import treenet_fast
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "chelsea.png"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "chelsea.png"
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,14 @@ def thumbnail(photograph):
 @pytest.fixture(scope="session")
 def thumbnail_stream(thumbnail):
     return treenet_fast.compress(thumbnail)
+
+
+@pytest.fixture
+def benchmark_script(monkeypatch):
+    """Imports a module of benchmarks/ by name."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(ROOT / "benchmarks")):
+            del sys.modules[name]

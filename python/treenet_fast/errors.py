@@ -25,6 +25,10 @@ class BackendError(TreeNetError):
     """An instruction set was asked for that does not exist or that this machine lacks."""
 
 
+class MissingLibraryError(TreeNetError):
+    """A function needs a library that is not installed; the message says what to install."""
+
+
 class ModelFileError(TreeNetError):
     """A model file cannot be read, or breaks a rule of SPEC §9."""
 

@@ -7,18 +7,18 @@ rounds its latents, and its bits are its own estimate; the integer model's are t
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from treenet_fast import model_file
 from treenet_fast.errors import TreeNetError
+from treenet_fast.evaluation import float_network
+from treenet_fast.evaluation.metrics import Pixels, psnr
 from treenet_fast.model import TreeNet, load_checkpoint
 from treenet_fast.model_file import IntegerModel
 from treenet_fast.model_layout import LATENTS
@@ -32,27 +32,19 @@ QUALITIES = (1, 25, 50, 75, 100)
 
 @dataclass(frozen=True)
 class Result:
-    """Rate and distortion of one image."""
+    """Rate and distortion of one image; `psnr` in dB."""
 
     bits_per_pixel: float
-    mean_squared_error: float
-
-    @property
-    def psnr(self) -> float:
-        """In dB, for 8-bit pixels."""
-        return 10 * math.log10(255**2 / max(self.mean_squared_error, 1e-10))
+    psnr: float
 
 
-def evaluate_float(model: TreeNet, image: NDArray[np.uint8], quality: int) -> Result:
+def evaluate_float(model: TreeNet, image: Pixels, quality: int) -> Result:
     """The float model on an RGB image `[H, W, 3]`."""
-    x = torch.tensor(image).permute(2, 0, 1)[None] / 255
-    with torch.inference_mode():
-        output = model(x, float(quality), rounding="round")
-    pixels = (output.reconstruction[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
-    return _result(float(output.bits()[0]), pixels, image)
+    coded = float_network.code(model, image, quality)
+    return _result(8 * coded.bytes, coded.pixels, image)
 
 
-def evaluate_integer(model: IntegerModel, image: NDArray[np.uint8], quality: int) -> Result:
+def evaluate_integer(model: IntegerModel, image: Pixels, quality: int) -> Result:
     """The integer model on an RGB image `[H, W, 3]`, without writing a stream."""
     coder = codec(model)
     with torch.inference_mode():
@@ -60,12 +52,11 @@ def evaluate_integer(model: IntegerModel, image: NDArray[np.uint8], quality: int
         latents = [trace[f"Yhat.{b}"].permute(2, 0, 1) for b in range(LATENTS)]
         extended = synthesis(coder.model, latents, quality, Trace())
     pixels = extended.permute(1, 2, 0).numpy()[: image.shape[0], : image.shape[1]]
-    return _result(information_content(trace, model), pixels, image)
+    return _result(information_content(trace, model), pixels.astype(np.uint8), image)
 
 
-def _result(bits: float, pixels: NDArray[np.generic], image: NDArray[np.uint8]) -> Result:
-    error = np.square(pixels.astype(np.float64) - image).mean()
-    return Result(bits / (image.shape[0] * image.shape[1]), float(error))
+def _result(bits: float, pixels: Pixels, image: Pixels) -> Result:
+    return Result(bits / (image.shape[0] * image.shape[1]), psnr(image, pixels))
 
 
 def main(arguments: list[str] | None = None) -> int:

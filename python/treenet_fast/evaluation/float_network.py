@@ -1,0 +1,53 @@
+"""The float network as a codec without files: what an integer model is held against."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from treenet_fast.evaluation.codecs import MODEL_QUALITIES, Coded, ImageCodec, treenet_name
+from treenet_fast.evaluation.metrics import Pixels
+from treenet_fast.model import TreeNet, load_checkpoint
+
+
+def code(network: TreeNet, image: Pixels, quality: int) -> Coded:
+    """The float network on an image, u8 `[H, W, 3]`, with rounded latents.
+
+    The rate is an estimate, the information of the latents under the network's own probabilities; pixels are clamped
+    and rounded to 8 bits.
+    """
+    device = next(network.parameters()).device
+    x = torch.tensor(image, device=device).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        output = network(x, float(quality), rounding="round")
+    pixels = (output.reconstruction[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+    return Coded(float(output.bits()[0]) / 8, pixels.cpu().numpy())
+
+
+class FloatCodec(ImageCodec):
+    """The float network of a checkpoint. It belongs to the integer model that has the checkpoint's name.
+
+    Raises:
+        ModelFileError: the file cannot be read or holds no TreeNet.
+    """
+
+    kind = "float"
+
+    def __init__(self, checkpoint: Path, qualities: tuple[int, ...] = MODEL_QUALITIES) -> None:
+        self._network = load_checkpoint(checkpoint)
+        self.name = float_name(treenet_name(checkpoint.stem))
+        self.qualities = qualities
+        self.parameters = {
+            "torch": torch.__version__,
+            "checkpoint SHA-256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        }
+
+    def code(self, image: Pixels, quality: int) -> Coded:
+        return code(self._network, image, quality)
+
+
+def float_name(codec: str) -> str:
+    """The name of the float network behind the integer codec of that name."""
+    return f"{codec}, float (estimate)"
