@@ -23,6 +23,7 @@ from typing import TextIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from treenet_fast import models
 from treenet_fast._api import DEFAULT_MAX_PIXELS, Codec, StreamInfo, info
 from treenet_fast._version import __version__
 from treenet_fast.errors import TreeNetError
@@ -36,6 +37,7 @@ _MAX_STREAM_BYTES = 27 + (1 << 28) - 1  # the longest header and the most it can
 # Commands that live in modules of their own, which need more than the package does: where, and what they do.
 _NEED_TORCH = {
     "train": ("treenet_fast.training.command", "train a network on a folder of photographs"),
+    "export": ("treenet_fast.quantise.command", "make a model file of a trained network"),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what could break a line, or a terminal
 
@@ -75,7 +77,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("source", metavar="IN", type=Path, help="a file, or a folder")
     common.add_argument("target", metavar="OUT", help="a file, or a folder if IN is one")
-    common.add_argument("--model", metavar="FILE", type=Path, help="a model file other than the package's own")
+    common.add_argument("--model", metavar="MODEL", help=f"{' or '.join(models.names())}, or a model file")
     common.add_argument("--threads", metavar="N", type=_whole_number, help="default: one a usable CPU, up to 16")
     common.add_argument(
         "--max-pixels",

@@ -14,7 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+from treenet_fast import Codec, reference
+from treenet_fast.cli import main
 from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
+from treenet_fast.model_file import load
+from treenet_fast.quantise import load_quantised
 from treenet_fast.training import Options, train, trainer
 from treenet_fast.training.options import TrainingError
 
@@ -54,6 +58,20 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
+def assert_same(a, b):
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        for one, two in zip(a, b, strict=True):
+            assert_same(one, two)
+    else:
+        assert a == b
+
+
 def states_equal(first, second):
     a, b = load_checkpoint(first).effective_state(), load_checkpoint(second).effective_state()
     assert a.keys() == b.keys()
@@ -79,12 +97,12 @@ train(pickle.loads(bytes.fromhex(sys.argv[1])))
     assert child.returncode == -signal.SIGKILL
     resumed = train(replace(stopped, resume=True))
     assert states_equal(whole, resumed)
-    for name in ("weights.pt", "optimiser.pt"):
+    for name in ("weights.pt", "average.pt", "optimiser.pt"):
         one, two = (
             torch.load(path.parent / "checkpoint" / name, weights_only=True, map_location="cpu")
             for path in (whole, resumed)
         )
-        assert str(one) == str(two)
+        assert_same(one, two)
     same = [{k: v for k, v in row.items() if "second" not in k} for row in rows(whole.parent)]
     assert same == [{k: v for k, v in row.items() if "second" not in k} for row in rows(resumed.parent)]
     assert [row["step"] for row in same if row["kind"] == "train"] == ["1", "2", "3", "4"]
@@ -140,9 +158,32 @@ def test_other_lambdas_keep_the_gains_of_a_checkpoint(options, tmp_path):
     master = train(replace(options, steps=1, warm_up=0, decay=0, learning_rate=1e-9, initial=start, lambdas=lambdas))
     gain = load_checkpoint(master).gain
     assert gain.lambdas == lambdas
-    assert torch.allclose(gain.log_encode[1:], model.gain.log_encode, atol=1e-6)
+    assert torch.allclose(gain.log_encode[1:], model.gain.log_encode, atol=2e-3)
     beyond = 2 * model.gain.log_encode[0] - model.gain.log_encode[1]
-    assert torch.allclose(gain.log_encode[0], beyond, atol=1e-5)
+    assert torch.allclose(gain.log_encode[0], beyond, atol=2e-3)
+
+
+def test_quantised_network_resumes_and_becomes_a_model(options, tmp_path):
+    """From a few steps of training to a compressed image."""
+    start = tmp_path / "start.safetensors"
+    torch.manual_seed(0)
+    save_checkpoint(start, TreeNet())
+    quantised = replace(options, initial=start, quantised=True, learning_rate=1e-4)
+    whole = train(quantised)
+    part = replace(quantised, out=tmp_path / "part")
+    train(replace(part, steps=2, decay=0))
+    # The last step of the shorter run had another learning rate; so had its schedule, were it any longer.
+    resumed = train(replace(part, initial=None, resume=True))
+    assert states_equal(whole, resumed)
+    network = load_quantised(resumed)
+    assert load_quantised(whole).format_state().keys() == network.format_state().keys()
+    model = tmp_path / "model.safetensors"
+    assert main(["export", str(resumed), str(model)]) == 0
+    assert all(np.array_equal(array, network.tensors()[name]) for name, array in load(model).tensors.items())
+    with Image.open(EXAMPLE) as image:
+        codec = Codec(model, threads=1)
+        data = codec.compress(image, 50)
+        assert np.array_equal(codec.decompress(data, "numpy"), reference.decompress(data, "numpy", model=model))
 
 
 def test_run_of_several_processes(options, photographs):

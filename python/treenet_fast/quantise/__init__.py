@@ -8,11 +8,11 @@ from torch import Tensor
 
 from treenet_fast.model import TreeNet
 from treenet_fast.quantise.arrays import IntegerTensors
-from treenet_fast.quantise.checkpoint import load_quantised, save_quantised
+from treenet_fast.quantise.checkpoint import is_quantised, load_quantised, save_quantised
 from treenet_fast.quantise.network import QuantisedTreeNet
 from treenet_fast.quantise.settings import Settings
 
-__all__ = ["QuantisedTreeNet", "Settings", "load_quantised", "quantise", "save_quantised"]
+__all__ = ["QuantisedTreeNet", "Settings", "is_quantised", "load_quantised", "quantise", "save_quantised"]
 
 
 def quantise(model: TreeNet, images: Sequence[Tensor], settings: Settings | None = None) -> IntegerTensors:

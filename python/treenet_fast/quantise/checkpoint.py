@@ -15,6 +15,16 @@ from treenet_fast.quantise.network import QuantisedTreeNet
 from treenet_fast.quantise.settings import Settings
 
 
+def is_quantised(path: str | os.PathLike[str]) -> bool:
+    """Whether a checkpoint holds the formats of a quantised network.
+
+    Raises:
+        ModelFileError: the file cannot be read.
+    """
+    arrays, _ = tensor_file.read(path)
+    return any(name.startswith(FORMAT_PREFIX) for name in arrays)
+
+
 def load_quantised(path: str | os.PathLike[str]) -> QuantisedTreeNet:
     """The quantised network of a checkpoint, in evaluation mode. (`load_checkpoint` gives its float network.)
 

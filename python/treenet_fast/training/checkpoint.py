@@ -12,7 +12,7 @@ import torch
 
 from treenet_fast.training.options import TrainingError
 
-#: The moving average as a float checkpoint: what is evaluated and exported.
+#: The moving average as a checkpoint in half precision, which costs less than training's own noise: what is exported.
 MASTER = "master.safetensors"
 
 _FOLDER = "checkpoint"

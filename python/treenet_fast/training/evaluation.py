@@ -1,4 +1,4 @@
-"""Evaluation of a float network during training: estimated rate, and distortion of 8-bit pixels."""
+"""Evaluation of a network during training: estimated rate, and distortion of 8-bit pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from treenet_fast.model import TreeNet
+from treenet_fast.model.treenet import TreeCodec
 from treenet_fast.training.loss import MS_SSIM_WEIGHT, multi_scale_similarity
 from treenet_fast.training.options import CROP_MULTIPLE, Loss
 
@@ -16,7 +16,7 @@ EVALUATION_QUALITIES = (1.0, 25.0, 50.0, 75.0, 100.0)
 
 
 @torch.inference_mode()
-def evaluate(model: TreeNet, images: Sequence[Tensor], quality: float, loss: Loss) -> dict[str, float]:
+def evaluate(model: TreeCodec, images: Sequence[Tensor], quality: float, loss: Loss) -> dict[str, float]:
     """Means over uint8 images `[3, H, W]`: `loss`, `bpp`, `mse`, `psnr` and, where all are large enough, `ms_ssim`."""
     was_training = model.training
     model.eval()

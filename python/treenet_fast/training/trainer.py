@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
 from treenet_fast.model.gains import DEFAULT_LAMBDAS, QUALITY_MAX, QUALITY_MIN, resample
+from treenet_fast.quantise import QuantisedTreeNet, is_quantised, load_quantised, save_quantised
 from treenet_fast.training import checkpoint
 from treenet_fast.training.evaluation import EVALUATION_QUALITIES, evaluate
 from treenet_fast.training.log import Log, Row
@@ -46,9 +47,15 @@ _RECIPE = (
     "seed",
 )
 
+# Images, and their largest side, from which the number formats of a quantised network start.
+_CALIBRATION_IMAGES, _CALIBRATION_SIDE = 64, 256
+
 
 def train(options: Options) -> Path:
-    """Train a network and return the path of its float checkpoint, the moving average of the weights.
+    """Train a network and return the path of its checkpoint, the moving average of the weights.
+
+    It is a float checkpoint (`treenet_fast.model`), with the number formats beside if the network is quantised
+    (`treenet_fast.quantise`).
 
     Under `torchrun` every process trains on its own crops and gradients are averaged over all.
 
@@ -130,7 +137,7 @@ class _Run:
         resumed = checkpoint.load(options.out, self._device) if options.resume else None
         if resumed is not None:
             self._check(resumed.progress)
-        self._model = self._network(resumed.progress.lambdas if resumed else None)
+        self._model = self._network(resumed.progress if resumed else None)
         self._model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.manual_seed(options.seed * 1000 + rank)
         parameters = [p for p in self._model.parameters() if p.requires_grad]
@@ -164,18 +171,25 @@ class _Run:
         self._evaluation = read_images(evaluation, 1, options.evaluation or options.images)
         bar = tqdm(files, desc="reading images", unit="image", disable=self._rank > 0, leave=False)
         images = read_images(bar, options.crop, options.images)
+        spread = torch.linspace(0, len(images) - 1, min(len(images), _CALIBRATION_IMAGES)).long()
+        self._calibration = [images[int(k)][:, :_CALIBRATION_SIDE, :_CALIBRATION_SIDE] / 255 for k in spread]
         self._crops = Crops(images, options.crop, options.batch, self._device, self._generator)
 
-    def _network(self, lambdas: tuple[float, ...] | None) -> TreeNet:
-        """A network to train; `lambdas` are those of the run that is resumed, if one is."""
+    def _network(self, resumed: checkpoint.Progress | None) -> TreeNet | QuantisedTreeNet:
+        """The network to train; all values of one that is resumed come with its checkpoint."""
         options = self._options
+        if resumed is not None:
+            model = TreeNet(resumed.lambdas)
+            return (QuantisedTreeNet(model) if options.quantised else model).train()
         if options.initial is None:
-            model = TreeNet(lambdas or options.lambdas or DEFAULT_LAMBDAS)
+            model = TreeNet(options.lambdas or DEFAULT_LAMBDAS)
+        elif options.quantised and is_quantised(options.initial) and options.lambdas is None:
+            return load_quantised(options.initial).train()
         else:
             model = load_checkpoint(options.initial)
             if options.lambdas is not None:
                 model.gain = resample(model.gain, options.lambdas)
-        return model.train()
+        return (QuantisedTreeNet.from_float(model, self._calibration) if options.quantised else model).train()
 
     def run(self) -> Path:
         log = Log(self._options.out, self._step) if self._rank == 0 else None
@@ -277,13 +291,15 @@ class _Run:
         if log is None:
             return
         for quality in EVALUATION_QUALITIES:
-            means = evaluate(self._averaged(), self._evaluation, quality, self._options.loss)
+            # Training goes on with the same noise whether or when there was an evaluation.
+            with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+                means = evaluate(self._averaged(), self._evaluation, quality, self._options.loss)
             count = self._options.batch * self._world
             log.write(Row("evaluate", self._step, self._step * count, self._seconds, quality, **means))
 
-    def _averaged(self) -> TreeNet:
+    def _averaged(self) -> TreeNet | QuantisedTreeNet:
         averaged = self._average.module
-        assert isinstance(averaged, TreeNet)
+        assert isinstance(averaged, TreeNet | QuantisedTreeNet)
         return averaged
 
     def _save(self) -> None:
@@ -310,7 +326,11 @@ class _Run:
             ),
         )
         checkpoint.save(self._options.out, state)
-        save_checkpoint(self._options.out / checkpoint.MASTER, self._averaged(), note=f"{self._step} steps")
+        averaged, path, note = self._averaged(), self._options.out / checkpoint.MASTER, f"{self._step} steps"
+        if isinstance(averaged, QuantisedTreeNet):
+            save_quantised(path, averaged, note, half=True)
+        else:
+            save_checkpoint(path, averaged, note, half=True)
 
     def _check(self, progress: checkpoint.Progress) -> None:
         """Refuse to go on with what would be neither the old run nor a new one."""
