@@ -9,12 +9,20 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean
+from typing import Any
+
+from treenet_fast.evaluation.curve import at_rate, ms_ssim_curve, psnr_curve
+from treenet_fast.evaluation.metrics import from_decibels
+from treenet_fast.evaluation.record import Record
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 EXACTNESS = HERE / "results" / "exactness.json"
+RATE_DISTORTION = HERE / "results" / "rate_distortion.json"
 SPEED = HERE / "results" / "speed.json"
+
+RATES = (0.1, 0.15, 0.2, 0.3, 0.4)
+"""Bits per pixel at which all codecs are compared."""
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -22,17 +30,63 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def rate_and_distortion() -> str:
-    """Means over the Kodak images, from real files."""
-    cases = [case for case in json.loads(EXACTNESS.read_text())["cases"] if case["image"].startswith("kodim")]
+def exactness() -> str:
+    """What all paths agreed on, and how near the files are to their symbols' information."""
+    cases = json.loads(EXACTNESS.read_text())["cases"]
     rows = []
     for quality in sorted({case["quality"] for case in cases}):
         chosen = [case for case in cases if case["quality"] == quality]
-        bpp = mean(8 * case["bytes"] / (case["width"] * case["height"]) for case in chosen)
-        excess = sum(case["bytes"] for case in chosen) / sum(case["information_bytes"] for case in chosen) - 1
-        psnr = mean(case["psnr"] for case in chosen)
-        rows.append([str(quality), f"{bpp:.3f}", f"{psnr:.2f} dB", f"{100 * excess:.1f} %"])
-    return markdown(["quality", "bits per pixel", "RGB PSNR", "files above their symbols' information"], rows)
+        identical = sum("differs" not in case for case in chosen)
+        photographs = [case for case in chosen if case["image"].startswith("kodim")]
+        excess = sum(case["bytes"] for case in photographs) / sum(c["information_bytes"] for c in photographs) - 1
+        rows.append([str(quality), f"{identical} of {len(chosen)}", f"{100 * excess:.1f} %"])
+    return markdown(["quality", "identical on every path", "Kodak files above their symbols' information"], rows)
+
+
+def rate_and_distortion() -> str:
+    """Means over the images, from real files, of each model of the package."""
+    parts = []
+    for entry in Record.load(RATE_DISTORTION).entries.values():
+        if entry.kind == "model":
+            rows = [
+                [str(point.quality), f"{point.bpp:.3f}", f"{point.psnr:.2f} dB", f"{point.ms_ssim:.4f}"]
+                for point in entry.points()
+            ]
+            table = markdown(["quality", "bits per pixel", "RGB PSNR", "MS-SSIM"], rows)
+            parts.append(f"`{entry.codec}` (model {entry.parameters['model hash'][:8]}):\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def bd_rates() -> str:
+    """Delta rates, each with the range that it is taken over."""
+    found = {(x["anchor"], x["codec"], x["metric"]): x for x in Record.load(RATE_DISTORTION).extra["bd_rates"]}
+    rows = []
+    for anchor, codec in dict.fromkeys((anchor, codec) for anchor, codec, _ in found):
+        cells = [bd_rate_cell(found[anchor, codec, metric]) for metric in ("PSNR", "MS-SSIM")]
+        rows.append([codec, anchor, *cells])
+    return markdown(["codec", "against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows)
+
+
+def bd_rate_cell(result: dict[str, Any]) -> str:
+    if "problem" in result:
+        return "–"
+    return f"{result['percent']:+.1f} % ({result['low']:.1f}..{result['high']:.1f} dB)"
+
+
+def like_rates() -> str:
+    """PSNR and MS-SSIM of every codec at a few rates."""
+    rows = []
+    for entry in Record.load(RATE_DISTORTION).entries.values():
+        psnr, similarity = psnr_curve(entry.points()), ms_ssim_curve(entry.points())
+        cells = [like_rate_cell(at_rate(psnr, rate), at_rate(similarity, rate)) for rate in RATES]
+        rows.append([entry.codec, *cells])
+    return markdown(["PSNR / MS-SSIM at", *(f"{rate} bpp" for rate in RATES)], rows)
+
+
+def like_rate_cell(psnr: float | None, similarity: float | None) -> str:
+    if psnr is None or similarity is None:
+        return "–"
+    return f"{psnr:.2f} / {from_decibels(similarity):.4f}"
 
 
 def speed() -> str:
@@ -56,7 +110,13 @@ def speed() -> str:
     return markdown(["", *best], rows) + f"\n\n{caption}."
 
 
-TABLES: dict[str, Callable[[], str]] = {"rate and distortion": rate_and_distortion, "speed": speed}
+TABLES: dict[str, Callable[[], str]] = {
+    "rate and distortion": rate_and_distortion,
+    "like rates": like_rates,
+    "BD-rates": bd_rates,
+    "exactness": exactness,
+    "speed": speed,
+}
 
 
 def renewed(text: str) -> str:
