@@ -52,7 +52,7 @@ Model::Model(const TensorMap& tensors, const std::array<std::uint8_t, 32>& model
       const std::string name = "analysis.level" + std::to_string(level) + "." + std::to_string(node);
       const int zero_point = level == 0 ? kImageZero : analysis[level - 1][node / 2].output_zero_point;
       analysis[level].push_back(
-          reader.residual_down(name, level == 0 ? 3 : kTransformChannels, zero_point, level == kLevels - 1));
+          reader.residual_down(name, level == 0 ? 3 : kTransformChannels, zero_point, analysis_is_wide(level)));
     }
   }
   for (int b = 0; b < kBottlenecks; ++b) {
@@ -65,14 +65,15 @@ Model::Model(const TensorMap& tensors, const std::array<std::uint8_t, 32>& model
     for (int node = 0; node < nodes; ++node) {
       const std::string name = "synthesis.level" + std::to_string(level) + "." + std::to_string(node);
       synthesis[level].push_back(
-          reader.residual_up(name, zero_point, level == 0 ? kLargestS16 : largest_u8(zero_point)));
+          reader.residual_up(name, zero_point, synthesis_reads_wide(level), synthesis_is_wide(level)));
       if (synthesis[level][node].output_zero_point != synthesis[level][0].output_zero_point) {
         fail("the nodes of synthesis level " + std::to_string(level) + " differ in their zero points");
       }
     }
     for (int i = 0; i + 1 < nodes; ++i) {
       const std::string name = "synthesis.fusion" + std::to_string(level) + "." + std::to_string(i);
-      synthesis_fusion[level].push_back(reader.fusion(name, synthesis[level][0].output_zero_point, false));
+      synthesis_fusion[level].push_back(
+          reader.fusion(name, synthesis[level][0].output_zero_point, synthesis_is_wide(level)));
     }
   }
   output = reader.convolution("synthesis.output", 3, kTransformChannels, 3,

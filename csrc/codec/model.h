@@ -30,6 +30,12 @@ inline constexpr int kQualities = 100;
 inline constexpr int kGaussianTables = 64;
 inline constexpr int kImageZero = 128;  // the image's zero point (SPEC §3)
 
+// Whether the outputs of a level, and of the fusions after it, are wide: s16 with zero point 0, not u8 (SPEC §4, §6).
+constexpr bool analysis_is_wide(int level) { return level == kLevels - 1; }
+constexpr bool synthesis_is_wide(int level) { return level == 0; }
+// Whether the inputs of a level of the synthesis are.
+constexpr bool synthesis_reads_wide(int level) { return level == 0 || synthesis_is_wide(level - 1); }
+
 // SPEC §2.1. `multiplier` is empty where a normalisation follows.
 struct Convolution {
   int outputs = 0, inputs = 0, kernel = 0;

@@ -66,9 +66,9 @@ std::vector<float> ModelReader::factors(const std::string& name, const std::vect
   return values;
 }
 
-int ModelReader::zero_point(const std::string& name, bool must_be_zero) {
+int ModelReader::zero_point(const std::string& name, bool wide) {
   const int value = read<std::int32_t>(name, {1})[0];
-  if (value < 0 || value > (must_be_zero ? 0 : 255)) fail(name, "is out of range: " + std::to_string(value));
+  if (value < 0 || value > (wide ? 0 : 255)) fail(name, "is out of range: " + std::to_string(value));
   return value;
 }
 
@@ -105,11 +105,11 @@ Normalisation ModelReader::normalisation(const std::string& name) {
   return g;
 }
 
-ResidualBlock ModelReader::residual_down(const std::string& name, int inputs, int input_zero_point, bool leaf) {
+ResidualBlock ModelReader::residual_down(const std::string& name, int inputs, int input_zero_point, bool wide_output) {
   ResidualBlock block;
   block.input_zero_point = input_zero_point;
   block.middle_zero_point = zero_point(name + ".conv1.zero_point", false);
-  block.output_zero_point = zero_point(name + ".zero_point", leaf);
+  block.output_zero_point = zero_point(name + ".zero_point", wide_output);
   const std::int64_t largest = largest_u8(input_zero_point);
   block.conv1 = convolution(name + ".conv1", kTransformChannels, inputs, 3, largest, true);
   block.conv2 = convolution(name + ".conv2", kTransformChannels, kTransformChannels, 3,
@@ -119,16 +119,18 @@ ResidualBlock ModelReader::residual_down(const std::string& name, int inputs, in
   return block;
 }
 
-ResidualBlock ModelReader::residual_up(const std::string& name, int input_zero_point, std::int64_t largest_input) {
+ResidualBlock ModelReader::residual_up(const std::string& name, int input_zero_point, bool wide_input,
+                                       bool wide_output) {
   ResidualBlock block;
   block.input_zero_point = input_zero_point;
   block.middle_zero_point = zero_point(name + ".conv1.zero_point", false);
-  block.output_zero_point = zero_point(name + ".zero_point", false);
-  block.conv1 = convolution(name + ".conv1", 4 * kTransformChannels, kTransformChannels, 3, largest_input, true);
+  block.output_zero_point = zero_point(name + ".zero_point", wide_output);
+  const std::int64_t largest = wide_input ? kLargestS16 : largest_u8(input_zero_point);
+  block.conv1 = convolution(name + ".conv1", 4 * kTransformChannels, kTransformChannels, 3, largest, true);
   block.conv2 = convolution(name + ".conv2", kTransformChannels, kTransformChannels, 3,
                             largest_u8(block.middle_zero_point), false);
   block.normalisation = normalisation(name + ".igdn");
-  block.skip = convolution(name + ".skip", 4 * kTransformChannels, kTransformChannels, 3, largest_input, true);
+  block.skip = convolution(name + ".skip", 4 * kTransformChannels, kTransformChannels, 3, largest, true);
   return block;
 }
 

@@ -50,13 +50,13 @@ Latents CpuBackend::analyse(const ImageView& image, int quality, Trace* trace) {
   for (int level = 0; level < kLevels; ++level) {
     const int nodes = 1 << level;
     const int height = image.height >> (level + 1), width = image.width >> (level + 1);
-    const bool leaf = level == kLevels - 1;
+    const bool wide = analysis_is_wide(level);
     std::vector<Tensor> outputs;
     for (int node = 0; node < nodes; ++node) {
-      outputs.emplace_back(*buffers_, leaf ? DType::kI16 : DType::kU8, height, width, kChannels);
+      outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, height, width, kChannels);
     }
     const auto kernel = level == 0 ? kernels_.residual_down_image
-                        : leaf     ? kernels_.residual_down_leaf
+                        : wide     ? kernels_.residual_down_leaf
                                    : kernels_.residual_down_u8;
     const std::vector<Piece> work = pieces(nodes, height, width, kernels_.down_tile_columns);
     threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
@@ -100,14 +100,16 @@ void CpuBackend::synthesise(const Latents& decoded, int quality, int height, int
     const std::vector<Piece> work = pieces(nodes, out_height, out_width, kernels_.up_tile_columns);
     const auto count = static_cast<std::int64_t>(work.size());
     const std::vector<PackedResidualUp>& blocks = packed_.synthesis[level];
-    const bool last = level == kLevels - 1;
+    const bool wide = synthesis_is_wide(level), last = level == kLevels - 1;
     // The last node's features exist as a whole only in a trace.
     std::vector<Tensor> outputs;
     if (!last || trace != nullptr) {
       for (int node = 0; node < nodes; ++node) {
-        outputs.emplace_back(*buffers_, DType::kU8, out_height, out_width, kChannels);
+        outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, out_height, out_width, kChannels);
       }
-      const auto kernel = level == 0 ? kernels_.residual_up_s16 : kernels_.residual_up_u8;
+      const auto kernel = wide                          ? kernels_.residual_up_s16_s16
+                          : synthesis_reads_wide(level) ? kernels_.residual_up_s16_u8
+                                                        : kernels_.residual_up_u8_u8;
       threads_.run(count, [&](std::int64_t i) {
         const int node = work[i].node;
         kernel(blocks[node], plane(inputs[node]), plane(outputs[node]), work[i].tile, scratch().as<void>());

@@ -108,9 +108,10 @@ struct KernelTable {
   void (*residual_down_u8)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
   void (*residual_down_leaf)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
 
-  // Residual upsampling from s16 (level 0) or u8. Tiles have even columns.
-  void (*residual_up_s16)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
-  void (*residual_up_u8)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
+  // Residual upsampling, named by the types of input and output. Tiles have even columns.
+  void (*residual_up_s16_s16)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
+  void (*residual_up_s16_u8)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
+  void (*residual_up_u8_u8)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
   // The last node with the output convolution; `out` are 8-bit RGB pixels.
   void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out, Tile,
                              void* scratch);

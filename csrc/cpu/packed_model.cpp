@@ -226,12 +226,12 @@ PackedModel::PackedModel(const Model& source, const KernelTable& kernels) : mode
   for (int level = 0; level < kLevels; ++level) {
     for (const ResidualBlock& block : model.analysis[level]) analysis[level].push_back(packer.residual_down(block));
     for (const ResidualBlock& block : model.synthesis[level]) {
-      synthesis[level].push_back(packer.residual_up(block, level == 0));
+      synthesis[level].push_back(packer.residual_up(block, synthesis_reads_wide(level)));
     }
   }
   for (int level = 0; level < kLevels - 1; ++level) {
     for (const Fusion& fusion : model.synthesis_fusion[level]) {
-      synthesis_fusion[level].push_back(packer.fusion(fusion, false));
+      synthesis_fusion[level].push_back(packer.fusion(fusion, synthesis_is_wide(level)));
     }
   }
   for (int b = 0; b < kBottlenecks; ++b) {

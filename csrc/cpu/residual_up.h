@@ -12,8 +12,8 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kUpTileColumns = 384;
 
-// `Stored` is the input plane's type, `Element` its type in a line.
-template <class Stored, class Element, class Load>
+// `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
+template <class Stored, class Element, class Load, class Out>
 class ResidualUp {
  public:
   // Output rows from `first_row` on, columns [column, column + columns).
@@ -24,13 +24,13 @@ class ResidualUp {
     middle_ = LineRing<U8Line, 4>::make(arena, (columns_ + 4 + 2 * kBlockPixels) * kChannels);
     accumulators_ = arena.take<std::int32_t>(kBlock);
     gdn_ = GdnScratch::make(arena);
-    result_ = arena.take<std::uint8_t>(kBlock);
+    result_ = arena.take<Out>(kBlock);
     next_middle_ = first_row - 1;
     next_input_ = (next_middle_ >> 1) - 1;
   }
 
   // Output row `row`, to dst[columns][32]. Rows must be asked for in ascending order.
-  void row(std::int32_t row, std::uint8_t* dst) {
+  void row(std::int32_t row, Out* dst) {
     while (next_middle_ <= row + 1) compute_middle(next_middle_++);
     const std::int32_t y = row >> 1, dy = row & 1;
     for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
@@ -45,7 +45,7 @@ class ResidualUp {
       const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
       add_skip_block<64>(normalised, accumulators_, block_.skip.multiplier + 64 * dy, block_.output_zero_point,
                          result_);
-      std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels);
+      std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
     }
   }
 
@@ -89,7 +89,7 @@ class ResidualUp {
   LineRing<U8Line, 4> middle_;  // from column column_ - 2 on
   std::int32_t* accumulators_;
   GdnScratch gdn_;
-  std::uint8_t* result_;
+  Out* result_;
 };
 
 struct CopyS16Features {
@@ -98,13 +98,13 @@ struct CopyS16Features {
   }
 };
 
-template <class Stored, class Element, class Load>
+template <class Stored, class Element, class Load, class Out>
 void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& out, Tile tile, void* scratch) {
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  ResidualUp<Stored, Element, Load> up(block, in, tile.row_begin, tile.column_begin,
-                                       tile.column_end - tile.column_begin, arena);
+  ResidualUp<Stored, Element, Load, Out> up(block, in, tile.row_begin, tile.column_begin,
+                                            tile.column_end - tile.column_begin, arena);
   for (std::int32_t row = tile.row_begin; row < tile.row_end; ++row) {
-    up.row(row, static_cast<std::uint8_t*>(out.data) +
+    up.row(row, static_cast<Out*>(out.data) +
                     (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels);
   }
 }
@@ -118,7 +118,8 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
   const std::int32_t end = tile.column_end + 2 <= width ? tile.column_end + 2 : width;
   const std::int32_t columns = end - begin;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>> up(block, in, tile.row_begin - 1, begin, columns, arena);
+  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::uint8_t> up(block, in, tile.row_begin - 1, begin, columns,
+                                                                     arena);
   std::uint8_t* features = arena.take<std::uint8_t>((columns + kBlockPixels) * kChannels);
   U8Line* widened = arena.take<U8Line>((columns + kBlockPixels) * kChannels);
   // Lines of products from column begin - 1 on; nothing lies outside the image, so nothing is added there.

@@ -38,8 +38,9 @@ inline KernelTable make_table(const char* name) {
   table.residual_down_image = residual_down<U8Line, 4, PadRgb<U8Line>, std::uint8_t>;
   table.residual_down_u8 = residual_down<U8Line, kChannels, WidenU8<U8Line>, std::uint8_t>;
   table.residual_down_leaf = residual_down<U8Line, kChannels, WidenU8<U8Line>, std::int16_t>;
-  table.residual_up_s16 = residual_up<std::int16_t, std::int16_t, CopyS16Features>;
-  table.residual_up_u8 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>>;
+  table.residual_up_s16_s16 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::int16_t>;
+  table.residual_up_s16_u8 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::uint8_t>;
+  table.residual_up_u8_u8 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>, std::uint8_t>;
   table.residual_up_output = residual_up_output;
   table.sum_u8 = sum_positions<std::uint8_t>;
   table.sum_s16 = sum_positions<std::int16_t>;

@@ -68,13 +68,13 @@ class RandomModel {
   void zero_point(const std::string& name, int value) {
     add<std::int32_t>(name, DType::kI32, {1}, [&](std::size_t) { return value; });
   }
-  void block(const std::string& name, const std::string& norm, int in, bool up, double spread, bool leaf, int zero) {
-    const int wide = up ? 128 : 32;
-    const double target = leaf ? 4000 : 50;
-    conv(name + ".conv1", wide, in, 3, spread, 60);
+  void block(const std::string& name, const std::string& norm, int in, bool up, double spread, bool wide, int zero) {
+    const int outputs = up ? 128 : 32;
+    const double target = wide ? 4000 : 50;
+    conv(name + ".conv1", outputs, in, 3, spread, 60);
     zero_point(name + ".conv1.zero_point", integer(0, 255));
     conv(name + ".conv2", 32, 32, 3, 60, 0);
-    conv(name + ".skip", wide, in, up ? 3 : 1, spread, target);
+    conv(name + ".skip", outputs, in, up ? 3 : 1, spread, target);
     zero_point(name + ".zero_point", zero);
     const double size = 74.0 * 60 * std::sqrt(288.0);
     const double root = std::sqrt(32.0 * 64 * 3000);
@@ -112,15 +112,16 @@ class RandomModel {
     for (int level = 0; level < 4; ++level) {
       for (int i = 0; i < 1 << level; ++i) {
         block("analysis.level" + std::to_string(level) + "." + std::to_string(i), ".gdn", level == 0 ? 3 : 32, false,
-              60, level == 3, level == 3 ? 0 : integer(0, 255));
+              60, analysis_is_wide(level), analysis_is_wide(level) ? 0 : integer(0, 255));
       }
-      const int zero = integer(0, 255);
+      const bool wide = synthesis_is_wide(level);
+      const int zero = wide ? 0 : integer(0, 255);
       for (int i = 0; i < 4 - level; ++i) {
         block("synthesis.level" + std::to_string(level) + "." + std::to_string(i), ".igdn", 32, true,
-              level == 0 ? 4000 : 60, false, zero);
+              synthesis_reads_wide(level) ? 4000 : 60, wide, zero);
       }
       for (int i = 0; i < 3 - level; ++i) {
-        fusion("synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), false);
+        fusion("synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), wide);
       }
       fusion("analysis.fusion." + std::to_string(level), true);
       const std::string b = "bottleneck." + std::to_string(level);

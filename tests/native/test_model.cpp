@@ -29,6 +29,9 @@ TEST("tensors that are missing, unknown, or of another type or shape") {
 TEST("sums that may leave 32 bits") {
   refused("'synthesis.level0.1.conv1.weight' may overflow",
           [](RandomModel& m) { m.data<std::int32_t>("synthesis.level0.1.conv1.bias")[5] = 0x7FFFFFFF; });
+  // u8 inputs could not reach the limit from here; these are s16.
+  refused("'synthesis.level1.2.skip.weight' may overflow",
+          [](RandomModel& m) { m.data<std::int32_t>("synthesis.level1.2.skip.bias")[7] = 0x7FFFFFFF - (1 << 26); });
 }
 
 TEST("values out of range") {
@@ -36,6 +39,7 @@ TEST("values out of range") {
   refused("'gain.decode'", [](RandomModel& m) { m.data<float>("gain.decode")[77] = INFINITY; });
   refused("gdn.beta", [](RandomModel& m) { m.data<std::int32_t>("analysis.level2.3.gdn.beta")[0] = 0; });
   refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("analysis.level3.3.zero_point")[0] = 1; });
+  refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("synthesis.level0.1.zero_point")[0] = 1; });
   refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("analysis.level1.0.conv1.zero_point")[0] = 256; });
   refused("zero points", [](RandomModel& m) { m.data<std::int32_t>("synthesis.level1.2.zero_point")[0] ^= 1; });
   refused("masked", [](RandomModel& m) { m.data<std::int8_t>("bottleneck.0.context.weight")[12] = 1; });
