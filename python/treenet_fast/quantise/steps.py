@@ -5,7 +5,8 @@ identity and a clamp its own, so that where a clamp cuts, only the scales that i
 
 Sums are in float32: exact below 2^24, which u8 activations never exceed, and off by a unit in the last place of f32
 beyond. Within `exact_sums` they are exact as SPEC demands, at a price. All else is the same either way: one float32
-operation for each of SPEC's.
+operation for each of SPEC's. (Formats with fewer bits than float32, such as TensorFloat-32 and bfloat16, do not hold
+s16 activations: on a GPU they should be off.)
 """
 
 from __future__ import annotations
