@@ -31,14 +31,20 @@ def one_torch_thread():
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return Comparison(models.load(), all_paths())
+def comparisons():
+    """Of the models in the package, and of a random one that saturates activations, uses every table, escapes often."""
+    loaded = {name: models.load(name) for name in models.names()} | {"synthetic": synthetic_integer_model(0)}
+    return {name: Comparison(model, all_paths()) for name, model in loaded.items()}
 
 
-@pytest.fixture(scope="module")
-def stressed():
-    """A random model that saturates activations, uses every table and escapes often."""
-    return Comparison(synthetic_integer_model(0), all_paths())
+@pytest.fixture
+def shipped(comparisons):
+    return comparisons[models.DEFAULT]
+
+
+@pytest.fixture
+def stressed(comparisons):
+    return comparisons["synthetic"]
 
 
 def test_this_machine_runs_what_its_processor_has():
@@ -57,8 +63,9 @@ def test_this_machine_runs_what_its_processor_has():
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_photograph(shipped, photograph, quality):
-    shipped.run(photograph[80:176, 100:260], quality)
+@pytest.mark.parametrize("model", models.names())
+def test_photograph(comparisons, photograph, model, quality):
+    comparisons[model].run(photograph[80:176, 100:260], quality)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 7), (65, 63), (1, 1000), (1000, 1), (16, 400), (33, 17)])
@@ -90,12 +97,11 @@ def goldens():
 
 
 @pytest.mark.parametrize("entry", goldens(), ids=lambda entry: entry["stream"])
-def test_golden_stream(shipped, stressed, entry):
+def test_golden_stream(comparisons, entry):
     """The committed stream, made from the committed image, decodes to the committed latents and pixels, everywhere."""
-    comparison = {"shipped": shipped, "synthetic": stressed}[entry["model"]]
     with Image.open(GOLDEN / entry["image"]) as image:
         pixels = np.asarray(image)
-    result = comparison.run(pixels, entry["quality"])
+    result = comparisons[entry["model"]].run(pixels, entry["quality"])
     assert result.stream == (GOLDEN / entry["stream"]).read_bytes()
     assert result.stream_sha256 == entry["stream_sha256"]
     assert result.latents_sha256 == entry["latents_sha256"]

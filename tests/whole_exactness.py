@@ -28,11 +28,11 @@ QUALITIES = (1, 25, 50, 75, 100)
 THREADS = (1, 2, 4)
 ODD_SIZES = ((1, 1), (7, 5), (63, 65), (1000, 1), (1920, 1080))  # width, height
 
-Case = tuple[str, File, tuple[int, int] | None, int, int]
+Case = tuple[str, File, tuple[int, int] | None, str, int, int]
 
 
-def cases(folder: File) -> Iterator[Case]:
-    """Name, file, size to scale to, quality, threads of the scalar path."""
+def cases(folder: File, every: int) -> Iterator[Case]:
+    """Name, file, size to scale to, model, quality, threads of the scalar path: one of `every` in turn."""
     files = sorted(folder.glob("*.png"))
     if not files:
         sys.exit(f"{folder} has no PNG files")
@@ -42,7 +42,9 @@ def cases(folder: File) -> Iterator[Case]:
     inputs += [(file.name, file, None) for file in files]
     for i, (name, file, size) in enumerate(inputs):
         for j, quality in enumerate(QUALITIES):
-            yield name, file, size, quality, THREADS[(i + j) % len(THREADS)]
+            for k, model in enumerate(models.names()):
+                if (i + j + 2 * k) % every == 0:
+                    yield name, file, size, model, quality, THREADS[(i + j) % len(THREADS)]
 
 
 def load(file: File, size: tuple[int, int] | None) -> np.ndarray:
@@ -65,11 +67,12 @@ def psnr(image: np.ndarray, decoded: np.ndarray) -> float:
 
 
 def run(case: Case) -> dict[str, object]:
-    name, file, size, quality, scalar_threads = case
+    name, file, size, model, quality, scalar_threads = case
     torch.set_num_threads(1)
-    comparison = Comparison(models.load(), paths(scalar_threads))
+    comparison = Comparison(models.load(model), paths(scalar_threads))
     image = load(file, size)
-    row: dict[str, object] = {"image": name, "height": image.shape[0], "width": image.shape[1], "quality": quality}
+    row: dict[str, object] = {"image": name, "height": image.shape[0], "width": image.shape[1]}
+    row |= {"model": model, "quality": quality}
     try:
         result = comparison.run(image, quality)
     except AssertionError as error:
@@ -104,28 +107,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=File)
     parser.add_argument("--out", type=File)
+    parser.add_argument("--every", type=int, default=1, help="do one case of so many, over all images and qualities")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     rows, failures, worst = [], int(batch_differs(arguments.folder)), -1e9
     with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=8) as pool:
-        for row in pool.imap(run, cases(arguments.folder)):
+        for row in pool.imap(run, cases(arguments.folder, arguments.every)):
             rows.append(row)
             if "differs" in row:
                 failures += 1
-                print(f"{row['image']} quality {row['quality']}: DIFFERS: {row['differs']}", flush=True)
+                print(f"{row['image']} {row['model']} quality {row['quality']}: DIFFERS: {row['differs']}", flush=True)
                 continue
             excess = float(str(row["bytes"])) - (1.01 * float(str(row["information_bytes"])) + 40)
             worst = max(worst, excess)
             failures += excess > 0
             verdict = "same everywhere" if excess <= 0 else "same everywhere, but TOO LARGE"
             sizes = f"{row['bytes']} bytes, {row['information_bytes']} of information"
-            print(f"{row['image']} quality {row['quality']}: {verdict}; {sizes}", flush=True)
+            print(f"{row['image']} {row['model']} quality {row['quality']}: {verdict}; {sizes}", flush=True)
     print(
         f"{len(rows)} cases, {failures} failures; the tightest is {-worst:.1f} bytes below information + 1 % + 40 bytes"
     )
     if arguments.out:
-        model = models.load()
-        record = {"model": model.hash.hex(), "isas": _native.cpu_isas(), "threads": THREADS, "cases": rows}
+        hashes = {name: models.load(name).hash.hex() for name in models.names()}
+        record = {"models": hashes, "isas": _native.cpu_isas(), "threads": THREADS, "cases": rows}
         arguments.out.write_text(json.dumps(record, indent=0).replace("\n", " ").replace("}, {", "},\n{") + "\n")
     return 1 if failures else 0
 

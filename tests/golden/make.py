@@ -17,18 +17,21 @@ from treenet_fast import _native, models
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parents[1] / "examples" / "chelsea.png"
 CROPS = {"eye": (130, 105, 48, 64), "fur": (10, 300, 21, 37), "pixel": (100, 100, 1, 1)}  # top, left, height, width
-CASES = [("eye", "shipped", 1), ("eye", "shipped", 90), ("fur", "shipped", 50), ("pixel", "shipped", 50)]
+CASES = [("eye", "mse", 1), ("eye", "mse", 90), ("fur", "mse", 50), ("pixel", "mse", 50)]
+CASES += [("eye", "ms-ssim", 40), ("fur", "ms-ssim", 100), ("pixel", "ms-ssim", 1)]
 CASES += [("eye", "synthetic", 70), ("fur", "synthetic", 1), ("pixel", "synthetic", 100)]
 
 
 def main():
     paths = [NativePath(isa, 1) for isa in _native.cpu_isas()]
-    both = {"shipped": models.load(), "synthetic": synthetic_integer_model(0)}
-    comparisons = {name: Comparison(model, paths) for name, model in both.items()}
+    loaded = {name: models.load(name) for name in models.names()} | {"synthetic": synthetic_integer_model(0)}
+    comparisons = {name: Comparison(model, paths) for name, model in loaded.items()}
     with Image.open(EXAMPLE) as example:
         photograph = np.asarray(example.convert("RGB"))
     for name, (top, left, height, width) in CROPS.items():
         Image.fromarray(photograph[top : top + height, left : left + width]).save(HERE / f"{name}.png", optimize=True)
+    for stale in HERE.glob("*.tnf"):
+        stale.unlink()
     entries = []
     for name, model, quality in CASES:
         with Image.open(HERE / f"{name}.png") as image:

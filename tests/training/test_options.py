@@ -26,6 +26,7 @@ FOLDERS = Path("photographs"), Path("run")
         ({"lambdas": (0.01,)}, "two or more"),
         ({"lambdas": (0.02, 0.01)}, "rise"),
         ({"lambdas": (0.0, 0.01)}, "positive"),
+        ({"quantised": True, "precision": "bfloat16"}, "train it in float32"),
         ({"resume": True, "initial": Path("a.safetensors")}, "its own checkpoint"),
     ],
 )

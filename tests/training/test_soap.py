@@ -78,3 +78,12 @@ def test_no_gradient_at_all():
         weight.grad = torch.zeros(4, 4)
         optimiser.step()
     assert torch.equal(weight, torch.ones(4, 4))
+
+
+def test_groups_have_their_own_rates():
+    slow, fast = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(3))
+    optimiser = Soap([{"params": [slow], "lr": 0.001}, {"params": [fast]}], lr=0.1)
+    slow.grad = fast.grad = torch.ones(3)
+    optimiser.step()
+    assert torch.allclose(slow, torch.tensor(-0.001))
+    assert torch.allclose(fast, torch.tensor(-0.1))

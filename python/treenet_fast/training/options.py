@@ -109,6 +109,8 @@ class Options:
             len(self.lambdas) < 2 or min(self.lambdas) <= 0 or sorted(set(self.lambdas)) != list(self.lambdas)
         ):
             raise TrainingError("lambdas must be two or more positive numbers that rise")
+        if self.quantised and self.precision != "float32":
+            raise TrainingError("a quantised network has integers of 16 bits and more: train it in float32")
         if self.resume and self.initial is not None:
             raise TrainingError("a run is resumed from its own checkpoint: leave out the initial one")
 

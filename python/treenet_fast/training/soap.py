@@ -23,7 +23,8 @@ class Soap(torch.optim.Optimizer):
     """SOAP for parameters of two or more dimensions, Adam for the others.
 
     Args:
-        parameters: to train; the gradient of each must be there at every step.
+        parameters: to train, or groups of them as PyTorch's optimisers take; the gradient of each must be there at
+            every step.
         lr: learning rate, as of Adam.
         betas: decay of the mean of gradients, and of the mean of their squares and of the preconditioners.
         eps: added to the root of the mean square.
@@ -31,15 +32,19 @@ class Soap(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Tensor],
+        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
     ) -> None:
-        shapes: dict[tuple[int, ...], list[Tensor]] = {}
-        for parameter in parameters:
-            shapes.setdefault(tuple(parameter.shape), []).append(parameter)
-        groups = [{"params": group} for group in shapes.values()]
+        given = list(parameters)
+        wholes = given if given and isinstance(given[0], dict) else [{"params": given}]
+        groups: list[dict[str, Any]] = []
+        for whole in wholes:
+            shapes: dict[tuple[int, ...], list[Tensor]] = {}
+            for parameter in whole["params"]:
+                shapes.setdefault(tuple(parameter.shape), []).append(parameter)
+            groups += [{**whole, "params": alike} for alike in shapes.values()]
         super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps})
 
     @torch.no_grad()
