@@ -37,15 +37,14 @@ class Soap(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
     ) -> None:
-        given = list(parameters)
-        wholes = given if given and isinstance(given[0], dict) else [{"params": given}]
-        groups: list[dict[str, Any]] = []
-        for whole in wholes:
-            shapes: dict[tuple[int, ...], list[Tensor]] = {}
+        groups: dict[Any, dict[str, Any]] = {}
+        for given in parameters:
+            whole = given if isinstance(given, dict) else {"params": [given]}
+            settings = {key: value for key, value in whole.items() if key != "params"}
             for parameter in whole["params"]:
-                shapes.setdefault(tuple(parameter.shape), []).append(parameter)
-            groups += [{**whole, "params": alike} for alike in shapes.values()]
-        super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps})
+                key = tuple(parameter.shape), tuple(sorted(settings.items()))
+                groups.setdefault(key, {**settings, "params": []})["params"].append(parameter)
+        super().__init__(groups.values(), {"lr": lr, "betas": betas, "eps": eps})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
