@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from treenet_fast import TreeNetError, model_file
+from treenet_fast import TreeNetError, models
 from treenet_fast.evaluation.bd_rate import bd_rate
 from treenet_fast.evaluation.codecs import PEERS, Heic, ImageCodec, TreeNetCodec
 from treenet_fast.evaluation.curve import images_in, ms_ssim_curve, psnr_curve
@@ -27,15 +27,9 @@ RESULTS = Path(__file__).parent / "results" / "rate_distortion.json"
 CURVES = {"PSNR": psnr_curve, "MS-SSIM": ms_ssim_curve}
 
 
-def model_path(name: str) -> Path:
-    """The file of a model in the package, or of any other."""
-    shipped = model_file.default_model_path().parent / f"{name}.safetensors"
-    return shipped if shipped.exists() else Path(name)
-
-
 def chosen_codecs(options: argparse.Namespace) -> list[ImageCodec]:
     return [
-        *(TreeNetCodec(model_file.load(model_path(name)), threads=options.threads) for name in options.model),
+        *(TreeNetCodec(models.resolve(name), threads=options.threads) for name in options.model),
         *(FloatCodec(checkpoint) for checkpoint in options.checkpoint),
         *(peer() for peer in PEERS if options.peers),
     ]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from treenet_fast import models
 from treenet_fast.evaluation.codecs import Heic, Jpeg
 from treenet_fast.evaluation.float_network import float_name
 from treenet_fast.evaluation.record import Record
@@ -60,9 +61,9 @@ def test_command(script, few_qualities, folder, tmp_path, capsys):
     assert "treenet_fast mse\n    1: 0." in capsys.readouterr().out
 
 
-def test_model_by_path(script, tmp_path):
-    assert script.model_path("mse").name == "mse.safetensors"
-    assert script.model_path(str(tmp_path / "own.safetensors")) == tmp_path / "own.safetensors"
+def test_unknown_model(script, folder, tmp_path, capsys):
+    assert script.main([str(folder), "--out", str(tmp_path / "results.json"), "--model", "no-such-model"]) == 1
+    assert "no-such-model" in capsys.readouterr().err
 
 
 def test_errors(script, tmp_path, capsys):
@@ -89,3 +90,10 @@ def test_figure(benchmark_script, results, tmp_path):
         assert 5_000 < (tmp_path / "figure").with_suffix(suffix).stat().st_size < 150_000
     svg = (tmp_path / "figure.svg").read_text()
     assert all(name in svg for name in results.entries)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_committed_results_are_of_the_models_in_the_package(results, name):
+    entry = results.entries[f"treenet_fast {name}"]
+    assert entry.parameters["model hash"] == models.load(name).hash.hex()
+    assert float_name(entry.codec) in results.entries

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, features
 
 import treenet_fast
-from treenet_fast import model_file
+from treenet_fast import models
 from treenet_fast.errors import MissingLibraryError
 from treenet_fast.evaluation.codecs import PEERS, Avif, Heic, Jpeg, TreeNetCodec
 from treenet_fast.evaluation.float_network import FloatCodec, float_name
@@ -19,7 +19,7 @@ from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
 
 
 def own():
-    return TreeNetCodec(model_file.load(model_file.default_model_path()))
+    return TreeNetCodec(models.load())
 
 
 @pytest.fixture(params=[own, *PEERS], ids=lambda make: make.__name__)
@@ -62,7 +62,7 @@ def test_parameters_are_names_and_versions(codec):
 def test_own_files_are_streams(photograph):
     codec = own()
     assert treenet_fast.info(codec.encode(photograph, 60)).quality == 60
-    assert codec.parameters["model hash"] == model_file.load(model_file.default_model_path()).hash.hex()
+    assert codec.parameters["model hash"] == models.load().hash.hex()
 
 
 def test_jpeg_has_half_the_chroma(photograph):
