@@ -116,3 +116,12 @@ def test_foreign_checkpoint(tmp_path):
     tensor_file.write(path, {"a": np.zeros(3, np.float32)}, {})
     with pytest.raises(ModelFileError, match="no checkpoint of a TreeNet"):
         load_checkpoint(path)
+
+
+def test_probabilities_are_float32_whatever_the_transforms_run_in():
+    model = TreeNet().train()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(torch.rand(1, 3, 64, 64), 50.0)
+    assert output.reconstruction.dtype == torch.float32
+    for bottleneck in output.bottlenecks:
+        assert {value.dtype for value in vars(bottleneck).values()} == {torch.float32}

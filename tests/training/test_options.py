@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from treenet_fast.training.options import Options, TrainingError
@@ -21,8 +22,16 @@ FOLDERS = Path("photographs"), Path("run")
         ({"crop": 64, "loss": "mixed"}, "at least 128"),
         ({"steps": 10, "warm_up": 6, "decay": 5}, "must fit into 10 steps"),
         ({"learning_rate": 0.0}, "above 0"),
-        ({"clip": float("nan")}, "above 0"),
+        ({"clip": float("nan")}, "clip is nan"),
         ({"average": 1.0}, "average must be"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"steps": 1.5}, "steps is 1.5, which is no int"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
+        ({"initial": 3}, "initial is 3, which is no Path"),
+        ({"lambdas": (0.01, float("inf"))}, "lambdas is"),
+        ({"lambdas": 0.01}, "lambdas is"),
+        ({"quantised": True, "compiled": True}, "cannot be compiled"),
         ({"lambdas": (0.01,)}, "two or more"),
         ({"lambdas": (0.02, 0.01)}, "rise"),
         ({"lambdas": (0.0, 0.01)}, "positive"),
@@ -33,6 +42,13 @@ FOLDERS = Path("photographs"), Path("run")
 def test_refused(change, problem):
     with pytest.raises(TrainingError, match=problem):
         Options(*FOLDERS, **change)
+
+
+def test_what_stands_for_paths_and_numbers():
+    options = Options("photographs", "run", steps=np.int64(50_000), lambdas=np.geomspace(0.001, 0.1, 3))
+    assert options == Options(*FOLDERS, steps=50_000, lambdas=(0.001, 0.01, 0.1))
+    assert all(type(x) is float for x in options.lambdas)
+    assert type(options.steps) is int
 
 
 def test_learning_rate():

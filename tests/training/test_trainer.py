@@ -3,6 +3,7 @@
 import csv
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from treenet_fast.model_file import load
 from treenet_fast.quantise import load_quantised
 from treenet_fast.training import Options, train, trainer
 from treenet_fast.training.options import TrainingError
+from treenet_fast.training.soap import Soap
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chelsea.png"
 
@@ -108,20 +110,25 @@ train(pickle.loads(bytes.fromhex(sys.argv[1])))
     assert [row["step"] for row in same if row["kind"] == "train"] == ["1", "2", "3", "4"]
 
 
-def test_interruption_leaves_a_checkpoint(options, monkeypatch):
-    step = trainer._Run._one_step
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_amid_a_step(options, tmp_path, monkeypatch, number):
+    """The step is finished first: the checkpoint is that of a run that never stopped."""
+    whole = train(options)
+    stopped = replace(options, out=tmp_path / "stopped")
+    step = Soap.step
 
-    def interrupted(run):
-        if run._step == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(run)
+    def interrupted(optimiser):
+        if optimiser.param_groups[0]["lr"] and not (stopped.out / "checkpoint").exists():
+            os.kill(os.getpid(), number)
+        return step(optimiser)
 
-    monkeypatch.setattr(trainer._Run, "_one_step", interrupted)
+    monkeypatch.setattr(Soap, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(options)
+        train(stopped)
     monkeypatch.undo()
-    train(replace(options, resume=True))
-    assert rows(options.out)[-1]["step"] == "4"
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    assert [row["step"] for row in rows(stopped.out) if row["kind"] == "train"] == ["1"]
+    assert states_equal(whole, train(replace(stopped, resume=True)))
 
 
 def test_it_learns(options):
@@ -227,9 +234,49 @@ def test_refusals(options, photographs, tmp_path):
         train(replace(options, out=tmp_path / "new", crop=192))
     with pytest.raises(TrainingError, match="'tpu' is no device"):
         train(replace(options, out=tmp_path / "new", device="tpu"))
+    with pytest.raises(TrainingError, match="not on 'meta'"):
+        train(replace(options, out=tmp_path / "new", device="meta"))
     if not torch.cuda.is_available():
         with pytest.raises(TrainingError, match="no GPU"):
             train(replace(options, out=tmp_path / "new", device="cuda"))
+
+
+def test_command_resumes_with_the_options_of_before(options, photographs, capsys):
+    train(replace(options, steps=2, decay=0, seed=7, lambdas=np.geomspace(0.001, 0.01, 3)))
+    assert main(["train", str(photographs), str(options.out), "--resume", "--steps", "3"]) == 0
+    assert "master.safetensors" in capsys.readouterr().out
+    assert rows(options.out)[-1]["images"] == "6"
+    assert main(["train", str(photographs), str(options.out), "--resume", "--steps", "4", "--seed", "8"]) == 1
+    assert "trained with seed=7, not 8" in capsys.readouterr().err
+
+
+def test_resumed_on_other_images(options, photographs, tmp_path):
+    folder = tmp_path / "photographs"
+    shutil.copytree(photographs, folder)
+    train(replace(options, images=folder, steps=2, decay=0))
+    (folder / "0.png").unlink()
+    with pytest.raises(TrainingError, match="other images"):
+        train(replace(options, images=folder, resume=True))
+
+
+def test_log_that_was_cut_off(options):
+    train(replace(options, steps=2, decay=0))
+    with (options.out / "log.csv").open("a") as file:
+        file.write("train,3,6,1.5\ntrain,4")
+    train(replace(options, resume=True))
+    assert [row["step"] for row in rows(options.out) if row["kind"] == "train"] == ["1", "2", "3", "4"]
+
+
+def test_checkpoint_that_cannot_be_written(options, monkeypatch):
+    def full(*arguments):
+        raise RuntimeError("[enforce fail at inline_container.cc] . unexpected pos")
+
+    train(replace(options, steps=2, decay=0))
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match="cannot be written"):
+        train(replace(options, resume=True))
+    monkeypatch.undo()
+    train(replace(options, resume=True))
 
 
 def test_damaged_checkpoint(options):

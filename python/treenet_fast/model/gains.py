@@ -20,6 +20,8 @@ class Gains(nn.Module):
     def __init__(self, channels: int, lambdas: Sequence[float] = DEFAULT_LAMBDAS) -> None:
         super().__init__()
         self.lambdas = tuple(lambdas)
+        self.register_buffer("_log_lambdas", torch.tensor(self.lambdas).log()[:, None], persistent=False)
+        self._log_lambdas: Tensor
         # Latents start with a spread of several steps: with less, all of them round to zero and nothing is learnt.
         start = torch.linspace(math.log(4.0), math.log(16.0), len(self.lambdas))[:, None].repeat(1, channels)
         self.log_encode = nn.Parameter(start.clone())
@@ -35,8 +37,7 @@ class Gains(nn.Module):
 
     def rate_weight(self, quality: Tensor) -> Tensor:
         """The lambda to train `quality` `[N]` with, `[N]`: geometric between the points."""
-        log_lambdas = torch.tensor(self.lambdas, device=quality.device).log()
-        return self._interpolate(log_lambdas[:, None], quality).exp()[:, 0]
+        return self._interpolate(self._log_lambdas, quality).exp()[:, 0]
 
     def _gain(self, points: Tensor, quality: Tensor) -> Tensor:
         return self._interpolate(points, quality).exp()[:, :, None, None]

@@ -101,13 +101,15 @@ class TreeCodec(nn.Module):
 
         Args:
             image: `[N, 3, H, W]`, 0..1, any size; extended to multiples of 16 by repeating its last row and column.
-            quality: 1..100, one or `[N]`.
+            quality: 1..100, one or `[N]`; on a GPU it is not checked, for which the GPU would have to be waited for.
             rounding: see `bottleneck.Rounding`; by default `"noise"` in training mode, `"round"` in evaluation mode.
         """
         rounding = rounding or ("noise" if self.training else "round")
         quality = self._quality(image, quality)
         latents = self.analyse(image, quality)
-        bottlenecks = [self.bottleneck[b](y, rounding) for b, y in enumerate(latents)]
+        # Probabilities are differences of nearly equal numbers: they need all digits whatever the transforms run in.
+        with torch.autocast(image.device.type, enabled=False):
+            bottlenecks = [self.bottleneck[b](y.float(), rounding) for b, y in enumerate(latents)]
         x = self.synthesise([b.y_hat for b in bottlenecks], quality)
         return TreeNetOutput(x[:, :, : image.shape[2], : image.shape[3]], bottlenecks)
 
@@ -121,10 +123,10 @@ class TreeCodec(nn.Module):
 
     @staticmethod
     def _quality(image: Tensor, quality: Tensor | float) -> Tensor:
-        quality = torch.as_tensor(quality, dtype=torch.float32, device=image.device).expand(image.shape[0])
-        if bool(((quality < QUALITY_MIN) | (quality > QUALITY_MAX)).any()):
+        quality = torch.as_tensor(quality, dtype=torch.float32)
+        if quality.device.type == "cpu" and bool(((quality < QUALITY_MIN) | (quality > QUALITY_MAX)).any()):
             raise ValueError(f"quality is outside {QUALITY_MIN}..{QUALITY_MAX}")
-        return quality
+        return quality.to(image.device).expand(image.shape[0])
 
 
 class TreeNet(TreeCodec):
@@ -152,7 +154,7 @@ class TreeNet(TreeCodec):
     def synthesise(self, latents: Sequence[Tensor], quality: Tensor) -> Tensor:
         gains = self.gain.decode(quality).chunk(LATENTS, dim=1)
         image: Tensor = self.synthesis([y * gain for y, gain in zip(latents, gains, strict=True)])
-        return image + IMAGE_CENTRE
+        return image.float() + IMAGE_CENTRE
 
     def effective_state(self) -> dict[str, Tensor]:
         """All parameters by name, as effective values, detached."""

@@ -30,9 +30,13 @@ def path(name: str = DEFAULT) -> Path:
     return _FOLDER / f"{name}{_SUFFIX}"
 
 
-@cache
 def load(name: str = DEFAULT) -> model_file.IntegerModel:
     """The model `name`, read once."""
+    return _read(name)
+
+
+@cache
+def _read(name: str) -> model_file.IntegerModel:
     return model_file.load(path(name))
 
 
@@ -48,13 +52,13 @@ def resolve(model: ModelLike | None) -> model_file.IntegerModel:
         ModelFileError: there is no such file, or it is not sound.
         InvalidArgumentError: the argument is none of these.
     """
-    if model is None:
-        return load()
     if isinstance(model, model_file.IntegerModel):
         return model
+    if model is None:
+        model = DEFAULT
+    if isinstance(model, str) and model in names():
+        return load(model)
     file = _arguments.path("model", model)
-    if file in names():
-        return load(file)
     try:
         return model_file.load(file)
     except ModelFileError as error:

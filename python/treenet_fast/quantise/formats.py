@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -82,17 +82,22 @@ class LearnedFormat(LearnedScale, Format):
         self.limits = limits
         self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
         self.zero_point: Tensor
+        self._zero = 0  # the same, for which no GPU has to be waited for
 
     @property
     def bounds(self) -> tuple[int, int]:
         """The limits less the zero point."""
-        zero_point = int(self.zero_point)
-        return self.limits.low - zero_point, self.limits.high - zero_point
+        return self.limits.low - self._zero, self.limits.high - self._zero
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._zero = int(self.zero_point)
 
     def set(self, found: Range) -> None:
         """Start from what calibration found."""
         self.set_scale(found.scale)
         self.zero_point.fill_(found.zero_point)
+        self._zero = found.zero_point
 
 
 class JoinedFormat(Format):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from treenet_fast.model.bottleneck import Rounding
-from treenet_fast.training.options import Loss, Optimiser, Options, Precision
+from treenet_fast.training import checkpoint
+from treenet_fast.training.environment import local_rank
+from treenet_fast.training.options import CHOICES, Options
+from treenet_fast.training.trainer import train
 
 _HELP = {
     "initial": "float checkpoint to start from (default: random weights)",
-    "resume": "go on from the checkpoint in OUT",
+    "resume": "go on from the checkpoint in OUT, with its options where no others are given",
     "evaluation": "folder of images to evaluate on (default: the first few of IMAGES, which are then held back)",
     "evaluation_images": "how many images an evaluation takes",
     "evaluate_every": "steps between evaluations",
@@ -31,34 +32,32 @@ _HELP = {
     "clip": "largest norm of the gradient",
     "average": "decay of the moving average of the weights",
     "precision": "of the transforms on the device",
-    "compiled": "run the network through torch.compile",
+    "compiled": "run the float network through torch.compile",
     "device": "cpu, cuda, cuda:1 (default: a GPU if there is one)",
     "threads": "of PyTorch on a CPU",
     "seed": "of weights, crops and noise",
     "save_every": "steps between checkpoints",
     "report_every": "steps between rows of the log",
 }
-_CHOICES: dict[str, Any] = {"loss": Loss, "rounding": Rounding, "optimiser": Optimiser, "precision": Precision}
 _TYPES: dict[str, Any] = {"initial": Path, "evaluation": Path, "threads": int, "device": str}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One argument for each field of `Options`, with its default."""
+    """One argument for each field of `Options`; those that are not given are left out of the result."""
     parser.add_argument("images", metavar="IMAGES", type=Path, help="a folder of photographs, and all below it")
     parser.add_argument("out", metavar="OUT", type=Path, help="the folder of the run: checkpoint and logs")
     for field in fields(Options):
         if field.name not in _HELP:
             continue
         flag, text = "--" + field.name.replace("_", "-"), _HELP[field.name]
-        assert field.default is not MISSING
         if isinstance(field.default, bool):
-            parser.add_argument(flag, action="store_true", help=text)
+            parser.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=text)
             continue
         if field.default is not None:
-            text += " (default: %(default)s)"
-        keywords: dict[str, Any] = {"default": field.default, "help": text}
-        if field.name in _CHOICES:
-            keywords["choices"] = get_args(_CHOICES[field.name])
+            text += f" (default: {field.default})"
+        keywords: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
+        if field.name in CHOICES:
+            keywords["choices"] = get_args(CHOICES[field.name])
         elif field.name == "lambdas":
             keywords["type"] = _numbers
         else:
@@ -73,10 +72,13 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} are no numbers with commas between") from None
 
 
-def run(options: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Train with the parsed arguments; the exit status."""
-    from treenet_fast.training.trainer import train
-
-    master = train(Options(**{field.name: getattr(options, field.name) for field in fields(Options)}))
-    print(json.dumps({"checkpoint": str(master)}))
+    known = {field.name for field in fields(Options)}
+    given = {name: value for name, value in vars(arguments).items() if name in known}
+    # A run that is resumed keeps the options that it was started with, but for those that are given anew.
+    before = checkpoint.options_of(arguments.out) if given.get("resume") else {}
+    master = train(Options(**{**before, **given}))
+    if not local_rank():
+        print(f"{master}: the network; `treenet-fast export` makes a model file of it")
     return 0

@@ -23,7 +23,7 @@ class Row:
         loss: weighted as in training.
         bpp: estimated bits a pixel.
         mse: mean squared error on the 0..255 scale.
-        psnr: mean over images, in dB.
+        psnr: in dB; of training, that of the mean squared error, of an evaluation, the mean over images.
         ms_ssim: 0..1, where it was computed.
         learning_rate: of the last step.
         images_per_second: crops a second on all devices.
@@ -57,16 +57,16 @@ class Log:
 
     def __init__(self, folder: Path, first_step: int) -> None:
         path = folder / "log.csv"
-        kept = []
-        if first_step > 0 and path.exists():
-            with path.open(newline="") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= first_step]
-        self._file = path.open("w", newline="")
+        kept = _rows_until(path, first_step) if first_step > 0 and path.exists() else []
+        renewed = path.with_name("log.csv.new")
+        self._file = renewed.open("w", newline="")
         self._csv = csv.DictWriter(self._file, _COLUMNS, lineterminator="\n")
         self._csv.writeheader()
         self._csv.writerows(kept)
         self._file.flush()
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step or None)
+        renewed.replace(path)
+        # Steps beyond the checkpoint are purged, its own is kept.
+        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1 if first_step else 0)
 
     def write(self, row: Row) -> None:
         """Add a row; numbers keep six significant digits."""
@@ -81,3 +81,10 @@ class Log:
     def close(self) -> None:
         self._file.close()
         self._events.close()
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    """The rows of a log up to a step; a line that a killed run left unfinished is none."""
+    text = path.read_text()
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    return [row for row in csv.DictReader(lines) if int(row["step"]) <= step]

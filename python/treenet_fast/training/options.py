@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import operator
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from treenet_fast.errors import TreeNetError
 from treenet_fast.model.bottleneck import Rounding
@@ -15,6 +17,9 @@ Precision = Literal["float32", "bfloat16"]
 
 #: A multiple of what the hyper-latents are smaller by than the image.
 CROP_MULTIPLE = 64
+
+
+CHOICES = {"loss": Loss, "rounding": Rounding, "optimiser": Optimiser, "precision": Precision}
 
 
 class TrainingError(TreeNetError):
@@ -47,7 +52,7 @@ class Options:
         clip: the largest norm of the gradient.
         average: decay of the moving average of the weights, which is what is evaluated and exported.
         precision: of the transforms; entropy models are always float32.
-        compiled: run the network through `torch.compile`.
+        compiled: run the float network through `torch.compile`.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`; None takes a GPU if there is one.
         threads: of PyTorch on a CPU; None leaves its choice.
         seed: of initial weights, crops and noise.
@@ -84,17 +89,15 @@ class Options:
     report_every: int = 50
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("loss", Loss),
-            ("rounding", Rounding),
-            ("optimiser", Optimiser),
-            ("precision", Precision),
-        ):
+        self._convert()
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in get_args(allowed):
                 raise TrainingError(f"{name} is one of {', '.join(get_args(allowed))}, not {getattr(self, name)!r}")
         for name in ("steps", "batch", "evaluation_images", "evaluate_every", "save_every", "report_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.threads is not None and self.threads < 1:
+            raise TrainingError(f"threads must be at least 1, not {self.threads}")
         if self.crop < CROP_MULTIPLE or self.crop % CROP_MULTIPLE:
             raise TrainingError(f"crop must be a multiple of {CROP_MULTIPLE}, not {self.crop}")
         if self.loss == "mixed" and self.crop < 2 * CROP_MULTIPLE:
@@ -111,8 +114,30 @@ class Options:
             raise TrainingError("lambdas must be two or more positive numbers that rise")
         if self.quantised and self.precision != "float32":
             raise TrainingError("a quantised network has integers of 16 bits and more: train it in float32")
+        if self.quantised and self.compiled:
+            raise TrainingError("a quantised network cannot be compiled: leave out one of the two")
         if self.resume and self.initial is not None:
             raise TrainingError("a run is resumed from its own checkpoint: leave out the initial one")
+
+    def _convert(self) -> None:
+        """Paths, whole numbers and finite floats from whatever stands for them, numpy's kinds included."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kind = str(field.type).removesuffix(" | None")
+            if value is None and field.default is None:
+                continue
+            try:
+                if kind == "Path":
+                    value = Path(value)
+                elif kind == "int":
+                    value = operator.index(value)
+                elif kind == "float":
+                    value = _finite(value)
+                elif field.name == "lambdas":
+                    value = tuple(_finite(x) for x in value)
+            except (TypeError, ValueError) as error:
+                raise TrainingError(f"{field.name} is {value!r}, which is no {kind}") from error
+            object.__setattr__(self, field.name, value)
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of `step`, counted from 0: linear warm-up, plateau, linear decay."""
@@ -122,3 +147,10 @@ class Options:
         elif step >= self.steps - self.decay:
             factor = (self.steps - step) / self.decay
         return self.learning_rate * factor
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
+import hashlib
 import math
-import os
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -26,6 +19,7 @@ from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
 from treenet_fast.model.gains import DEFAULT_LAMBDAS, QUALITY_MAX, QUALITY_MIN, resample
 from treenet_fast.quantise import QuantisedTreeNet, is_quantised, load_quantised, save_quantised
 from treenet_fast.training import checkpoint
+from treenet_fast.training.environment import Processes, choose_device, processes, settings, stop_requests
 from treenet_fast.training.evaluation import EVALUATION_QUALITIES, evaluate
 from treenet_fast.training.log import Log, Row
 from treenet_fast.training.loss import terms
@@ -66,58 +60,9 @@ def train(options: Options) -> Path:
         TrainingError: the options do not fit the images, the device or the checkpoint; training diverged.
         ModelFileError: the initial checkpoint cannot be read.
     """
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    with _processes() as (rank, world), _interruptible():
-        return _Run(options, rank, world).run()
-
-
-@contextlib.contextmanager
-def _processes() -> Iterator[tuple[int, int]]:
-    """Rank and number of the processes that train together, as `torchrun` tells."""
-    if "LOCAL_RANK" not in os.environ:
-        yield 0, 1
-        return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield dist.get_rank(), dist.get_world_size()
-    finally:
-        dist.destroy_process_group()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Lets what ends a job (SIGTERM) end a run as Ctrl-C does: with a checkpoint."""
-
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's alone
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _device(options: Options) -> torch.device:
-    available = torch.cuda.is_available()
-    name = options.device or ("cuda" if available else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise TrainingError(f"{name!r} is no device: {error}") from error
-    if device.type == "cuda" and not available:
-        raise TrainingError("device 'cuda': no GPU that this PyTorch can use")
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        # TensorFloat-32 has too few digits for a quantised network's integers; a float network may have it.
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not options.quantised
-    return device
+    device = choose_device(options)
+    with processes(device) as together, settings(options), stop_requests() as stop:
+        return _Run(options, device, together, stop).run()
 
 
 def _moving_average(decay: float) -> Any:
@@ -127,16 +72,18 @@ def _moving_average(decay: float) -> Any:
 class _Run:
     """A run in one process."""
 
-    def __init__(self, options: Options, rank: int, world: int) -> None:
+    def __init__(self, options: Options, device: torch.device, together: Processes, stop: threading.Event) -> None:
         self._options = options
-        self._rank, self._world = rank, world
-        self._device = _device(options)
+        self._device = device
+        self._processes = together
+        self._stop = stop
         if not options.resume and checkpoint.exists(options.out):
             raise TrainingError(f"{options.out} holds a run already: resume it, or name another folder")
-        if self._rank == 0:
+        if together.first:
             options.out.mkdir(parents=True, exist_ok=True)
         # Every process has its own crops and noise.
-        self._generator = torch.Generator().manual_seed(options.seed * 1000 + rank)
+        own_seed = options.seed * 1000 + together.rank
+        self._generator = torch.Generator().manual_seed(own_seed)
         torch.manual_seed(options.seed)
         self._read_images()
         resumed = checkpoint.load(options.out, self._device) if options.resume else None
@@ -144,7 +91,7 @@ class _Run:
             self._check(resumed.progress)
         self._model = self._network(resumed.progress if resumed else None)
         self._model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        torch.manual_seed(options.seed * 1000 + rank)
+        torch.manual_seed(own_seed)
         self._parameters = list(self._model.parameters())
         self._optimiser: torch.optim.Optimizer = (
             Soap(self._groups())
@@ -158,7 +105,7 @@ class _Run:
         forward: nn.Module = self._model
         if options.compiled:
             forward = torch.compile(forward)  # type: ignore[assignment]
-        self._forward = DistributedDataParallel(forward) if world > 1 else forward
+        self._forward = DistributedDataParallel(forward) if together.count > 1 else forward
 
     def _groups(self) -> list[dict[str, Any]]:
         """The parameters, with the factor of their learning rate."""
@@ -181,7 +128,7 @@ class _Run:
         else:
             evaluation = image_files(options.evaluation)[: options.evaluation_images]
         self._evaluation = read_images(evaluation, 1, options.evaluation or options.images)
-        bar = tqdm(files, desc="reading images", unit="image", disable=self._rank > 0, leave=False)
+        bar = tqdm(files, desc="reading images", unit="image", disable=not self._processes.first, leave=False)
         images = read_images(bar, options.crop, options.images)
         spread = torch.linspace(0, len(images) - 1, min(len(images), _CALIBRATION_IMAGES)).long()
         self._calibration = [images[int(k)][:, :_CALIBRATION_SIDE, :_CALIBRATION_SIDE] / 255 for k in spread]
@@ -201,13 +148,14 @@ class _Run:
             model = load_checkpoint(options.initial)
             if options.lambdas is not None:
                 model.gain = resample(model.gain, options.lambdas)
-        return (QuantisedTreeNet.from_float(model, self._calibration) if options.quantised else model).train()
+        if options.quantised:
+            return QuantisedTreeNet.from_float(model, [image.cpu() for image in self._calibration]).train()
+        return model.train()
 
     def run(self) -> Path:
-        log = Log(self._options.out, self._step) if self._rank == 0 else None
+        log = Log(self._options.out, self._step) if self._processes.first else None
         if log is not None:
-            values = json.dumps(asdict(self._options), indent=2, default=str)
-            (self._options.out / "options.json").write_text(values + "\n")
+            checkpoint.write_options(self._options.out, self._options)
         try:
             self._train(log)
         finally:
@@ -216,23 +164,24 @@ class _Run:
         return self._options.out / checkpoint.MASTER
 
     def _train(self, log: Log | None) -> None:
+        """Train until the last step, or until a stop is asked for: then with a checkpoint and KeyboardInterrupt."""
         options = self._options
-        bar = tqdm(total=options.steps, initial=self._step, unit="step", disable=self._rank > 0, smoothing=0.05)
-        if self._step == 0:
-            self._evaluate(log)
-        began = time.monotonic()
-        seconds_before = self._seconds
-        sums, reported, reported_at = torch.zeros(4, device=self._device), self._step, began
-        try:
+        bar = tqdm(total=options.steps, initial=self._step, unit="step", disable=log is None, smoothing=0.05)
+        with bar:
+            if self._step == 0:
+                self._evaluate(log, bar)
+            began = time.monotonic() - self._seconds
+            sums, reported, reported_at = torch.zeros(4, device=self._device), self._step, time.monotonic()
             while self._step < options.steps:
                 sums += self._one_step()
                 self._step += 1
                 bar.update()
+                stops = self._processes.any(self._stop.is_set())
                 last = self._step == options.steps
-                saves = self._step % options.save_every == 0 or last
+                saves = self._step % options.save_every == 0 or last or stops
                 if self._step % options.report_every == 0 or saves:
                     now = time.monotonic()
-                    self._seconds = seconds_before + now - began
+                    self._seconds = now - began
                     row = self._report(sums / (self._step - reported), self._step - reported, now - reported_at)
                     sums, reported, reported_at = torch.zeros_like(sums), self._step, now
                     bar.set_postfix_str(f"{row.bpp:.3f} bpp, {row.psnr:.2f} dB, {row.images_per_second:.1f} images/s")
@@ -240,18 +189,13 @@ class _Run:
                         log.write(row)
                 if self._step % options.evaluate_every == 0 or last:
                     paused = time.monotonic()
-                    self._evaluate(log)
+                    self._evaluate(log, bar)
                     pause = time.monotonic() - paused
                     began, reported_at = began + pause, reported_at + pause
                 if saves:
-                    self._seconds = seconds_before + time.monotonic() - began
                     self._save()
-        except KeyboardInterrupt:
-            self._seconds = seconds_before + time.monotonic() - began
-            self._save()
-            raise
-        finally:
-            bar.close()
+                if stops and not last:
+                    raise KeyboardInterrupt
 
     def _one_step(self) -> Tensor:
         """Train on one batch; sums of loss, bits a pixel, squared error and the gradient's norm, `[4]`."""
@@ -263,7 +207,9 @@ class _Run:
         # One quality from each of as many equal parts of the range: less noise than independent ones.
         parts = torch.randperm(options.batch, generator=self._generator)
         position = (parts + torch.rand(options.batch, generator=self._generator)) / options.batch
-        quality = (QUALITY_MIN + (QUALITY_MAX - QUALITY_MIN) * position).to(self._device)
+        quality = QUALITY_MIN + (QUALITY_MAX - QUALITY_MIN) * position
+        if self._device.type == "cuda":
+            quality = quality.pin_memory().to(self._device, non_blocking=True)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             output = self._forward(image, quality, options.rounding)
         parts_of_loss = terms(output, image, options.loss)
@@ -277,14 +223,14 @@ class _Run:
         return torch.stack([loss, *means, norm]).detach()
 
     def _report(self, means: Tensor, steps: int, seconds: float) -> Row:
-        loss, bpp, mse, norm = means.tolist()
+        loss, bpp, mse, norm = self._processes.mean(means).tolist()
         # Looked at here and not at every step, for which a GPU would have to be waited for; always before a checkpoint.
         if not math.isfinite(norm):
             raise TrainingError(
                 f"training diverged before step {self._step}; the last checkpoint is kept: start from it at a lower "
                 "learning rate"
             )
-        count = self._options.batch * self._world
+        count = self._options.batch * self._processes.count
         return Row(
             "train",
             self._step,
@@ -299,14 +245,16 @@ class _Run:
             gradient=norm,
         )
 
-    def _evaluate(self, log: Log | None) -> None:
+    def _evaluate(self, log: Log | None, bar: tqdm[None]) -> None:
+        """Evaluate in the first process, which has the log; the others wait for its next step."""
         if log is None:
             return
+        bar.set_postfix_str("evaluating")
         for quality in EVALUATION_QUALITIES:
             # Training goes on with the same noise whether or when there was an evaluation.
             with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
                 means = evaluate(self._averaged(), self._evaluation, quality, self._options.loss)
-            count = self._options.batch * self._world
+            count = self._options.batch * self._processes.count
             log.write(Row("evaluate", self._step, self._step * count, self._seconds, quality, **means))
 
     def _averaged(self) -> TreeNet | QuantisedTreeNet:
@@ -319,12 +267,15 @@ class _Run:
         generators = {"crops": self._generator.get_state(), "noise": torch.get_rng_state()}
         if self._device.type == "cuda":
             generators["cuda"] = torch.cuda.get_rng_state(self._device)
-        gathered: list[dict[str, Any]] = [generators]
-        if self._world > 1:
-            gathered = [{}] * self._world
-            dist.all_gather_object(gathered, generators)
-        if self._rank > 0:
+        gathered = self._processes.gather(generators)
+        if not self._processes.first:
             return
+        # The network first: a run that has its last checkpoint has its network too.
+        averaged, path, note = self._averaged(), self._options.out / checkpoint.MASTER, f"{self._step} steps"
+        if isinstance(averaged, QuantisedTreeNet):
+            save_quantised(path, averaged, note, half=True)
+        else:
+            save_checkpoint(path, averaged, note, half=True)
         state = checkpoint.State(
             weights=self._model.state_dict(),
             average=self._average.state_dict(),
@@ -333,30 +284,38 @@ class _Run:
                 self._step,
                 self._seconds,
                 gathered,
-                recipe={name: getattr(self._options, name) for name in _RECIPE},
+                recipe=self._recipe(),
                 lambdas=self._model.gain.lambdas,
             ),
         )
         checkpoint.save(self._options.out, state)
-        averaged, path, note = self._averaged(), self._options.out / checkpoint.MASTER, f"{self._step} steps"
-        if isinstance(averaged, QuantisedTreeNet):
-            save_quantised(path, averaged, note, half=True)
-        else:
-            save_checkpoint(path, averaged, note, half=True)
+
+    def _recipe(self) -> dict[str, Any]:
+        """What has to stay for a run to go on as if it had never stopped."""
+        options = self._options
+        digest = hashlib.sha256()
+        for file in image_files(options.images):
+            digest.update(f"{file.relative_to(options.images)} {file.stat().st_size}\n".encode())
+        return {name: getattr(options, name) for name in _RECIPE} | {
+            "images": digest.hexdigest(),
+            "device": self._device.type,
+        }
 
     def _check(self, progress: checkpoint.Progress) -> None:
         """Refuse to go on with what would be neither the old run nor a new one."""
         options = self._options
-        asked = {name: getattr(options, name) for name in _RECIPE}
+        asked = self._recipe()
         was = dict(progress.recipe)
         if options.lambdas is not None:
             asked["lambdas"], was["lambdas"] = options.lambdas, progress.lambdas
+        if asked["images"] != was["images"]:
+            raise TrainingError(f"{options.out} was trained on other images than those now in {options.images}")
         for name, value in asked.items():
             if value != was[name]:
                 raise TrainingError(f"{options.out} was trained with {name}={was[name]!r}, not {value!r}")
-        if len(progress.generators) != self._world:
-            count = len(progress.generators)
-            raise TrainingError(f"{options.out} was trained by {count} processes, not {self._world}")
+        count = len(progress.generators)
+        if count != self._processes.count:
+            raise TrainingError(f"{options.out} was trained by {count} processes, not {self._processes.count}")
         if progress.step >= options.steps:
             raise TrainingError(f"{options.out} has done {progress.step} steps already: ask for more than these")
 
@@ -365,7 +324,7 @@ class _Run:
         self._average.load_state_dict(state.average)
         self._optimiser.load_state_dict(state.optimiser)
         self._step, self._seconds = state.progress.step, state.progress.seconds
-        mine = state.progress.generators[self._rank]
+        mine = state.progress.generators[self._processes.rank]
         self._generator.set_state(mine["crops"])
         torch.set_rng_state(mine["noise"])
         if self._device.type == "cuda":
