@@ -10,6 +10,7 @@ from treenet_fast.training.loss import Terms, multi_scale_similarity, terms
 def test_total():
     parts = Terms(torch.tensor([0.5, 1.0]), torch.tensor([100.0, 50.0]), torch.tensor([0.9, 0.95]))
     assert parts.total(torch.tensor([0.01, 0.02])).tolist() == pytest.approx([0.5 + 1.0 + 0.24, 1.0 + 1.0 + 0.24])
+    assert parts.total(torch.tensor([0.01, 0.02]), 0.1).tolist() == pytest.approx([0.05 + 1.24, 0.1 + 1.24])
     plain = Terms(parts.bits_per_pixel, parts.squared_error, None)
     assert plain.total(torch.tensor([0.01, 0.02])).tolist() == pytest.approx([1.5, 2.0])
 

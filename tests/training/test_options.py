@@ -36,6 +36,8 @@ FOLDERS = Path("photographs"), Path("run")
         ({"lambdas": (0.02, 0.01)}, "rise"),
         ({"lambdas": (0.0, 0.01)}, "positive"),
         ({"quantised": True, "precision": "bfloat16"}, "train it in float32"),
+        ({"revive": True}, "needs an initial checkpoint"),
+        ({"rate_warm_up": -1}, "rate_warm_up must be"),
         ({"resume": True, "initial": Path("a.safetensors")}, "its own checkpoint"),
     ],
 )
@@ -55,3 +57,9 @@ def test_learning_rate():
     options = Options(*FOLDERS, steps=10, warm_up=4, decay=4, learning_rate=0.8)
     rates = [options.learning_rate_at(step) for step in range(10)]
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_share_of_the_rate():
+    options = Options(*FOLDERS, rate_warm_up=10)
+    assert [options.rate_share_at(step) for step in (0, 5, 10, 11)] == pytest.approx([0.1, 0.55, 1, 1])
+    assert Options(*FOLDERS).rate_share_at(0) == 1

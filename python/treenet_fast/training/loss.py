@@ -30,12 +30,12 @@ class Terms:
     squared_error: Tensor
     ms_ssim: Tensor | None
 
-    def total(self, weight: Tensor) -> Tensor:
-        """The loss `[N]` for weights `[N]` (l1)."""
+    def total(self, weight: Tensor, rate_share: float = 1.0) -> Tensor:
+        """The loss `[N]` for weights `[N]` (l1), with a share of the rate."""
         distortion = self.squared_error
         if self.ms_ssim is not None:
             distortion = distortion + MS_SSIM_WEIGHT * (1 - self.ms_ssim)
-        return self.bits_per_pixel + weight * distortion
+        return rate_share * self.bits_per_pixel + weight * distortion
 
 
 def terms(output: TreeNetOutput, image: Tensor, loss: Loss) -> Terms:

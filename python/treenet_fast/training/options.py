@@ -41,12 +41,15 @@ class Options:
         loss: `"mse"`, or `"mixed"`: l1 * MSE + 240 * l1 * (1 - MS-SSIM), as the paper has it.
         lambdas: the weights l1 of the gain points; None keeps those of the initial checkpoint or the default.
         quantised: train the network as the integer codec computes it.
+        revive: start channels of the latents that carry nothing anew, see `revival`.
         rounding: how latents become integers, see `model.bottleneck.Rounding`.
         steps: how many steps the whole run has.
         batch: crops a step, on each device.
         crop: width and height of a crop, a multiple of 64.
         learning_rate: at its plateau.
         warm_up: steps from zero to the plateau.
+        rate_warm_up: steps in which the rate's share of the loss grows from a tenth to the whole: what does not pay for
+            its bits yet has time to learn to.
         decay: last steps of the run, from the plateau linearly to zero.
         optimiser: `"soap"` or `"adam"`.
         clip: the largest norm of the gradient.
@@ -70,12 +73,14 @@ class Options:
     loss: Loss = "mse"
     lambdas: tuple[float, ...] | None = None
     quantised: bool = False
+    revive: bool = False
     rounding: Rounding = "straight_through"
     steps: int = 100_000
     batch: int = 16
     crop: int = 256
     learning_rate: float = 5e-4
     warm_up: int = 100
+    rate_warm_up: int = 0
     decay: int = 20_000
     optimiser: Optimiser = "soap"
     clip: float = 1.0
@@ -102,6 +107,8 @@ class Options:
             raise TrainingError(f"crop must be a multiple of {CROP_MULTIPLE}, not {self.crop}")
         if self.loss == "mixed" and self.crop < 2 * CROP_MULTIPLE:
             raise TrainingError("MS-SSIM has five scales, which need a crop of at least 128")
+        if self.rate_warm_up < 0:
+            raise TrainingError(f"rate_warm_up must be at least 0, not {self.rate_warm_up}")
         if self.warm_up < 0 or self.decay < 0 or self.warm_up + self.decay > self.steps:
             raise TrainingError(f"warm_up and decay, {self.warm_up} + {self.decay}, must fit into {self.steps} steps")
         if not self.learning_rate > 0 or not self.clip > 0:
@@ -116,6 +123,8 @@ class Options:
             raise TrainingError("a quantised network has integers of 16 bits and more: train it in float32")
         if self.quantised and self.compiled:
             raise TrainingError("a quantised network cannot be compiled: leave out one of the two")
+        if self.revive and self.initial is None and not self.resume:
+            raise TrainingError("revive needs an initial checkpoint: random weights have no dead channels")
         if self.resume and self.initial is not None:
             raise TrainingError("a run is resumed from its own checkpoint: leave out the initial one")
 
@@ -147,6 +156,10 @@ class Options:
         elif step >= self.steps - self.decay:
             factor = (self.steps - step) / self.decay
         return self.learning_rate * factor
+
+    def rate_share_at(self, step: int) -> float:
+        """The factor of the rate in the loss at `step`, counted from 0."""
+        return min(1.0, 0.1 + 0.9 * step / self.rate_warm_up) if self.rate_warm_up else 1.0
 
 
 def _finite(value: Any) -> float:

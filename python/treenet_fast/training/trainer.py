@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
 from treenet_fast.model.gains import DEFAULT_LAMBDAS, QUALITY_MAX, QUALITY_MIN, resample
+from treenet_fast.model_layout import CHANNELS, LATENTS
 from treenet_fast.quantise import QuantisedTreeNet, is_quantised, load_quantised, save_quantised
 from treenet_fast.training import checkpoint
 from treenet_fast.training.environment import Processes, choose_device, processes, settings, stop_requests
@@ -25,12 +27,14 @@ from treenet_fast.training.log import Log, Row
 from treenet_fast.training.loss import terms
 from treenet_fast.training.options import Options, TrainingError
 from treenet_fast.training.photographs import Crops, image_files, read_images
+from treenet_fast.training.revival import revive
 from treenet_fast.training.soap import Soap
 
 # What a run that is resumed has to keep.
 _RECIPE = (
     "loss",
     "quantised",
+    "rate_warm_up",
     "rounding",
     "batch",
     "crop",
@@ -46,6 +50,7 @@ _RECIPE = (
 _SCALE_FACTOR = 0.1
 # Images, and their largest side, from which the number formats of a quantised network start.
 _CALIBRATION_IMAGES, _CALIBRATION_SIDE = 64, 256
+_REVIVAL_IMAGES = 16
 
 
 def train(options: Options) -> Path:
@@ -142,15 +147,18 @@ class _Run:
             return (QuantisedTreeNet(model) if options.quantised else model).train()
         if options.initial is None:
             model = TreeNet(options.lambdas or DEFAULT_LAMBDAS)
-        elif options.quantised and is_quantised(options.initial) and options.lambdas is None:
+        elif options.quantised and is_quantised(options.initial) and not options.revive and options.lambdas is None:
             return load_quantised(options.initial).train()
         else:
             model = load_checkpoint(options.initial)
             if options.lambdas is not None:
                 model.gain = resample(model.gain, options.lambdas)
-        if options.quantised:
-            return QuantisedTreeNet.from_float(model, [image.cpu() for image in self._calibration]).train()
-        return model.train()
+        images = [image.cpu() for image in self._calibration]
+        if options.revive:
+            revived = revive(model, images[:_REVIVAL_IMAGES])
+            if self._processes.first:
+                tqdm.write(f"{revived} of {LATENTS * CHANNELS} channels of the latents are started anew", sys.stderr)
+        return (QuantisedTreeNet.from_float(model, images) if options.quantised else model).train()
 
     def run(self) -> Path:
         log = Log(self._options.out, self._step) if self._processes.first else None
@@ -213,7 +221,8 @@ class _Run:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             output = self._forward(image, quality, options.rounding)
         parts_of_loss = terms(output, image, options.loss)
-        loss = parts_of_loss.total(self._model.gain.rate_weight(quality)).mean()
+        weight = self._model.gain.rate_weight(quality)
+        loss = parts_of_loss.total(weight, options.rate_share_at(self._step)).mean()
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self._parameters, options.clip)
