@@ -370,6 +370,15 @@ def test_files_of_a_folder_that_the_system_fails(error, message, thumbnail, tmp_
     assert capsys.readouterr().err.startswith(f"treenet-fast: in/a.png: {message}")
 
 
+def test_system_errors_that_name_no_file(capsys, monkeypatch):
+    def fail(*_):
+        raise OSError("out of luck")
+
+    monkeypatch.setattr(cli, "_read_stream", fail)
+    assert run("info", "photo.tnf") == 1
+    assert one_complaint(capsys) == "treenet-fast: out of luck\n"
+
+
 def test_out_of_memory_while_an_image_is_read(photo, capsys, monkeypatch):
     def fail(*_):
         raise MemoryError

@@ -14,19 +14,19 @@ import re
 import secrets
 import sys
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TextIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from treenet_fast import models
 from treenet_fast._api import DEFAULT_MAX_PIXELS, Codec, StreamInfo, info
 from treenet_fast._version import __version__
-from treenet_fast.errors import TreeNetError
+from treenet_fast.errors import TreeNetError, UnsupportedImageError
+from treenet_fast.image_files import files_below, opened
 from treenet_fast.images import IMAGE_SUFFIXES, check_pixels
 
 PROGRAM = "treenet-fast"
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CommandError, TreeNetError) as error:
         return _complain(str(error))
     except OSError as error:  # a path that the system cannot even look up
-        return _complain(f"{error.filename}: {error.strerror}")
+        return _complain(str(error) if error.filename is None else f"{error.filename}: {error.strerror}")
     except MemoryError:
         return _complain("out of memory: shrink the image")
 
@@ -246,7 +246,7 @@ def _jobs(source: Path, output: str, suffixes: tuple[str, ...], target_suffix: s
         return [Job(source, target)]
     if target.exists() and not target.is_dir():
         raise CommandError(f"{target}: is no folder, but {source} is one; name a folder as output")
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    files = files_below(source, suffixes)
     if not files:
         raise CommandError(f"{source}: holds no {', '.join(suffixes)} files")
     sources: dict[Path, Path] = {}
@@ -266,18 +266,11 @@ def _is_own_folder(source: Path, target: Path) -> bool:
 def _read_image(path: Path, max_pixels: int) -> Image.Image:
     """The image, turned as its EXIF orientation says; of several frames the first."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about damaged metadata
-            with Image.open(path) as image:
-                check_pixels(image.width, image.height, max_pixels)
-                return ImageOps.exif_transpose(image)
-    except (TreeNetError, MemoryError):
-        raise
-    except UnidentifiedImageError as error:
-        raise CommandError(f"{path}: is no image of a kind that Pillow reads") from error
-    except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
-        system = error.strerror if isinstance(error, OSError) else None
-        raise CommandError(f"{path}: {system or f'cannot be read as an image, it may be damaged: {error}'}") from error
+        with opened(path) as image:
+            check_pixels(image.width, image.height, max_pixels)
+            return ImageOps.exif_transpose(image)
+    except UnsupportedImageError as error:  # it names the file already
+        raise CommandError(str(error)) from error
 
 
 def _read_stream(path: Path) -> bytes:

@@ -30,11 +30,12 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".p
 
 _ALPHA_HINT = "composite it on a background, or drop the alpha channel, first"
 _DEPTH_HINT = "scale it to 8 bits (uint8, 0..255), or to floats in 0..1, first"
-_MODE_HINTS = {
+# Modes that lose something on their way to RGB of 8 bits: what is under the alpha, or all but the lowest bits.
+_LOSING_MODE_HINTS = {
     **dict.fromkeys(("RGBA", "RGBa", "LA", "La", "PA"), f"it has alpha: {_ALPHA_HINT}, e.g. image.convert('RGB')"),
     **dict.fromkeys(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"), f"it has more than 8 bits a sample: {_DEPTH_HINT}"),
-    "1": "it has 1 bit a sample: use image.convert('L') first",
 }
+_MODE_HINTS = {**_LOSING_MODE_HINTS, "1": "it has 1 bit a sample: use image.convert('L') first"}
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,17 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def check_rgb(image: Image.Image) -> None:
+    """Checks that `image.convert("RGB")` keeps what a PIL image shows; its pixels need not be read yet.
+
+    Raises:
+        UnsupportedImageError: it has alpha, a transparent colour, or more than 8 bits a sample.
+    """
+    if image.mode in _LOSING_MODE_HINTS:
+        raise _mode_error(image, _LOSING_MODE_HINTS[image.mode])
+    _check_opaque(image)
+
+
 def _normalise_one(image: ImageLike) -> RgbImage:
     if isinstance(image, Image.Image):
         return _from_pil(image)
@@ -192,8 +204,7 @@ def _from_array(array: NDArray[Any]) -> RgbImage:
 
 def _from_pil(image: Image.Image) -> RgbImage:
     if image.mode not in ("RGB", "L"):
-        hint = _MODE_HINTS.get(image.mode, "use image.convert('RGB') first")
-        raise UnsupportedImageError(f"a PIL image of mode {image.mode} cannot be coded as it is: {hint}")
+        raise _mode_error(image, _MODE_HINTS.get(image.mode, "use image.convert('RGB') first"))
     _check_size(image.width, image.height)
     try:
         image.load()  # Pillow reads the pixels only now
@@ -204,12 +215,20 @@ def _from_pil(image: Image.Image) -> RgbImage:
         raise UnsupportedImageError(
             f"the pixels of the PIL image cannot be read, it may be closed or its file damaged: {error}"
         ) from error
+    _check_opaque(image)
+    return _from_array(array)
+
+
+def _mode_error(image: Image.Image, hint: str) -> UnsupportedImageError:
+    return UnsupportedImageError(f"a PIL image of mode {image.mode} cannot be coded as it is: {hint}")
+
+
+def _check_opaque(image: Image.Image) -> None:
     if "transparency" in image.info:
         raise UnsupportedImageError(
             f"a PIL image with a transparent colour cannot be coded as it is: {_ALPHA_HINT}, "
             "e.g. image.info.pop('transparency')"
         )
-    return _from_array(array)
 
 
 def _to_u8(array: NDArray[Any]) -> NDArray[np.uint8]:

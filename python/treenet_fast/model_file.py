@@ -26,6 +26,7 @@ __all__ = [
     "IntegerModel",
     "content_hash",
     "load",
+    "make",
     "save",
     "tensor_spec",
     "validate",
@@ -85,20 +86,30 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
     return IntegerModel(tensors, metadata, found)
 
 
-def save(path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    """Check `tensors` and write them as a model file; a file of that name is replaced, whole or not at all.
+def make(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> IntegerModel:
+    """The model of `tensors`, checked.
 
     `metadata` needs a `name` and may hold more strings; format, version and hash are put in here.
 
     Raises:
         ModelFileError: `tensors` break a rule of SPEC §9, or `metadata` has no name.
-        OSError: the file cannot be written.
     """
     validate(tensors)
     digest = content_hash(tensors)
     full = {**metadata, "format": FORMAT, "format_version": FORMAT_VERSION, "hash": digest.hex()}
     _check_metadata(full)
-    tensor_file.write(path, tensors, full)
+    return IntegerModel(tensors, full, digest)
+
+
+def save(path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
+    """Write the model that `make` makes of the same; a file of that name is replaced, whole or not at all.
+
+    Raises:
+        ModelFileError: as `make` does.
+        OSError: the file cannot be written.
+    """
+    model = make(tensors, metadata)
+    tensor_file.write(path, model.tensors, model.metadata)
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:

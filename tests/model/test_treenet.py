@@ -108,6 +108,48 @@ def test_half_precision_checkpoint(model, tmp_path):
     )
 
 
+def test_half_precision_keeps_what_it_would_make_infinite(tmp_path):
+    """A factor of the prior next to 1, an entry of its matrices next to 0, and GDN's sums."""
+    torch.manual_seed(0)
+    model, path = TreeNet(), tmp_path / "half.safetensors"
+    prior = model.bottleneck[1].prior
+    with torch.no_grad():
+        prior.factor[0].fill_(5.0)
+        prior.matrix[1].fill_(-30.0)
+    save_checkpoint(path, model, half=True)
+    arrays, _ = tensor_file.read(path)
+    single = {name for name, array in arrays.items() if array.dtype == np.float32}
+    assert {name for name in arrays if ".prior." in name or "gdn." in name} == single
+    assert arrays["synthesis.output.weight"].dtype == np.float16
+    again = load_checkpoint(path)
+    assert all(bool(parameter.isfinite().all()) for parameter in again.parameters())
+    for name in ("bottleneck.1.prior.factor.0", "bottleneck.1.prior.matrix.1", "analysis.level3.7.gdn.gamma"):
+        assert torch.equal(again.effective_state()[name], model.effective_state()[name])
+
+
+def test_checkpoint_of_rounded_values_loads_finite(model, tmp_path):
+    path = tmp_path / "rounded.safetensors"
+    save_checkpoint(path, model)
+    arrays, metadata = tensor_file.read(path)
+    factor, matrix = "bottleneck.0.prior.factor.1", "bottleneck.0.prior.matrix.2"
+    arrays |= {factor: -np.ones_like(arrays[factor]), matrix: np.zeros_like(arrays[matrix])}
+    tensor_file.write(path, arrays, metadata)
+    again = load_checkpoint(path)
+    assert all(bool(parameter.isfinite().all()) for parameter in again.parameters())
+    assert float(again.effective_state()[factor].max()) == pytest.approx(-1)
+    assert float(again.effective_state()[matrix].max()) < 1e-30
+
+
+@pytest.mark.parametrize(("value", "half"), [(70000.0, True), (float("inf"), False), (float("nan"), False)])
+def test_values_that_a_checkpoint_cannot_hold(value, half, tmp_path):
+    model, path = TreeNet(), tmp_path / "checkpoint.safetensors"
+    with torch.no_grad():
+        model.synthesis.output.weight[0, 0, 0, 0] = value
+    with pytest.raises(ModelFileError, match=r"synthesis\.output\.weight"):
+        save_checkpoint(path, model, half=half)
+    assert not path.exists()
+
+
 def test_foreign_checkpoint(tmp_path):
     path = tmp_path / "foreign.safetensors"
     tensor_file.write(path, {"a": np.zeros(3, np.float32)}, {"lambdas": "[1, 2]"})

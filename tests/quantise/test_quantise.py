@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from treenet_fast import model_file
-from treenet_fast.errors import InvalidArgumentError
-from treenet_fast.model import save_checkpoint
-from treenet_fast.model_file import content_hash
-from treenet_fast.quantise import QuantisedTreeNet, quantise, save_quantised
-from treenet_fast.quantise import __main__ as command
+from treenet_fast.quantise import quantise
 from treenet_fast.quantise.evaluate import evaluate_float, evaluate_integer
-from treenet_fast.quantise.images import calibration_crops
 from treenet_fast.reference.api import codec
 from treenet_fast.reference.synthesis import synthesis
 from treenet_fast.reference.trace import Trace
@@ -85,34 +79,3 @@ def test_gains_of_all_qualities(network, integers):
     quality = torch.arange(1, 101, dtype=torch.float32)
     expected = network.gain.encode(quality)[:, :, 0, 0].detach().numpy()
     np.testing.assert_allclose(encode / encode[0], expected / expected[0], rtol=1e-5)
-
-
-def test_command(network, photographs, tmp_path, capsys):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    save_checkpoint(tmp_path / "checkpoint.safetensors", network)
-    for i, image in enumerate(photographs[:2]):
-        Image.fromarray((image * 255).byte().permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
-    out = tmp_path / "made.safetensors"
-    arguments = [str(tmp_path / "checkpoint.safetensors"), str(folder), str(out), "--crops", "2", "--size", "48"]
-    assert command.main(arguments) == 0
-    assert model_file.load(out).name == "made"
-    assert model_file.load(out).hash.hex() in capsys.readouterr().out
-    assert command.main([*arguments[:-3], "9", "--size", "48"]) == 1
-    assert "2 images of at least 48x48" in capsys.readouterr().err
-
-
-def test_command_on_a_quantised_checkpoint(network, photographs, tmp_path, capsys):
-    quantised = QuantisedTreeNet.from_float(network, photographs)
-    save_quantised(tmp_path / "checkpoint.safetensors", quantised)
-    out = tmp_path / "made.safetensors"
-    assert command.main([str(tmp_path / "checkpoint.safetensors"), str(out)]) == 0
-    assert model_file.load(out).hash == content_hash(quantised.tensors())
-    save_checkpoint(tmp_path / "checkpoint.safetensors", network)
-    assert command.main([str(tmp_path / "checkpoint.safetensors"), str(out)]) == 1
-    assert "no checkpoint of a quantised TreeNet" in capsys.readouterr().err
-
-
-def test_too_few_images(tmp_path):
-    with pytest.raises(InvalidArgumentError, match="has 0 images"):
-        calibration_crops(tmp_path, 1, 16)

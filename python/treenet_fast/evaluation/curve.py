@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-from PIL import Image
-
+from treenet_fast import image_files
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.evaluation import metrics
 from treenet_fast.evaluation.bd_rate import RateDistortion
 from treenet_fast.evaluation.codecs import ImageCodec
-from treenet_fast.evaluation.metrics import Pixels
 
 SUFFIXES = (".bmp", ".png", ".ppm", ".tif", ".tiff")
 """Files that hold an image without loss."""
@@ -70,20 +67,30 @@ def images_in(folder: Path) -> list[Path]:
     return paths
 
 
-def read(path: Path) -> Pixels:
-    """An image file as u8 `[H, W, 3]`."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+def check(paths: Sequence[Path]) -> None:
+    """Reads images to see whether all of them can be measured, before a long run finds out.
+
+    Raises:
+        UnsupportedImageError: one cannot be read.
+        InvalidArgumentError: one is too small for MS-SSIM.
+    """
+    for path in paths:
+        height, width, _ = image_files.read(path).shape
+        try:
+            metrics.check_ms_ssim_size(width, height)
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(f"{path}: {error}") from error
 
 
 def measure(codec: ImageCodec, path: Path, quality: int) -> Row:
     """Codes one image at one quality.
 
     Raises:
+        UnsupportedImageError: the image cannot be read.
         InvalidArgumentError: the image is too small for MS-SSIM.
         MissingLibraryError: MS-SSIM's library is not installed.
     """
-    image = read(path)
+    image = image_files.read(path)
     coded = codec.code(image, quality)
     height, width, _ = image.shape
     return Row(

@@ -44,13 +44,18 @@ def ms_ssim(image: Pixels, decoded: Pixels) -> float:
     """
     _check(image, decoded)
     height, width, _ = image.shape
-    if min(height, width) < MS_SSIM_SIDE_MIN:
-        raise InvalidArgumentError(
-            f"MS-SSIM is not defined on an image of {width}x{height}: each side needs {MS_SSIM_SIDE_MIN} pixels"
-        )
+    check_ms_ssim_size(width, height)
     torch = library("torch")
     pair = (torch.tensor(x, dtype=torch.float32).permute(2, 0, 1)[None] for x in (image, decoded))
     return float(library("pytorch_msssim").ms_ssim(*pair, data_range=PEAK))
+
+
+def check_ms_ssim_size(width: int, height: int) -> None:
+    """Raises `InvalidArgumentError` for a size that MS-SSIM is not defined on."""
+    if min(width, height) < MS_SSIM_SIDE_MIN:
+        raise InvalidArgumentError(
+            f"MS-SSIM is not defined on an image of {width}x{height}: each side needs {MS_SSIM_SIDE_MIN} pixels"
+        )
 
 
 def decibels(similarity: float) -> float:

@@ -12,6 +12,9 @@ from treenet_fast.model.effective import EffectiveModule, invert
 LIKELIHOOD_MIN = 1e-9
 _FILTERS = (1, 3, 3, 3, 1)
 _INITIAL_SCALE = 10.0
+# The ends of what softplus and tanh give in float32 for finite parameters; files of fewer digits hold 0 and 1.
+_MATRIX_MIN = torch.finfo(torch.float32).tiny
+_FACTOR_MAX = 1 - torch.finfo(torch.float32).eps / 2
 
 
 class FactorisedPrior(EffectiveModule):
@@ -57,8 +60,8 @@ class FactorisedPrior(EffectiveModule):
     def set_effective(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():
             for k, matrix in enumerate(self.matrix):
-                value = values[f"matrix.{k}"]
+                value = values[f"matrix.{k}"].clamp_min(_MATRIX_MIN)
                 matrix.copy_(invert(F.softplus, value + torch.log(-torch.expm1(-value)), value))
             for k, factor in enumerate(self.factor):
-                value = values[f"factor.{k}"]
+                value = values[f"factor.{k}"].clamp(-_FACTOR_MAX, _FACTOR_MAX)
                 factor.copy_(invert(torch.tanh, torch.atanh(value), value))

@@ -49,10 +49,11 @@ def load_quantised(path: str | os.PathLike[str]) -> QuantisedTreeNet:
 def save_quantised(path: str | os.PathLike[str], network: QuantisedTreeNet, note: str = "", half: bool = False) -> None:
     """Write the effective values of a network's float network, and its formats.
 
-    `half` stores the former in 16 bits: the integer model of such a file is a little different, and has to be made
-    from it, not from the network that was saved.
+    `half` stores most of the former in 16 bits: the integer model of such a file is a little different, and has to be
+    made from it, not from the network that was saved.
 
     Raises:
+        ModelFileError: a value is not finite, or too large for 16 bits.
         OSError: the file cannot be written.
     """
     arrays, metadata = contents(network.master, note, half)

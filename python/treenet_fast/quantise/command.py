@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from treenet_fast import model_file
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.evaluation.codecs import ImageCodec, TreeNetCodec
-from treenet_fast.evaluation.curve import images_in, means, measure
+from treenet_fast.evaluation.curve import check, images_in, means, measure
 from treenet_fast.evaluation.float_network import FloatCodec
 from treenet_fast.model import load_checkpoint
+from treenet_fast.model_file import IntegerModel
 from treenet_fast.quantise import is_quantised, load_quantised, quantise
 from treenet_fast.quantise.images import calibration_crops
 
@@ -37,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make the model file; the exit status."""
-    if not is_quantised(options.checkpoint):
+    quantised = is_quantised(options.checkpoint)
+    _check_out(options.out, options.checkpoint)
+    images = images_in(options.evaluate) if options.evaluate is not None else []
+    check(images)
+    if not quantised:
         if options.calibrate is None:
             raise InvalidArgumentError(f"{options.checkpoint} has no number formats: name photographs with --calibrate")
         crops = calibration_crops(options.calibrate, options.crops, options.size)
@@ -46,23 +52,44 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidArgumentError(f"{options.checkpoint} has number formats already: leave out --calibrate")
     else:
         tensors = load_quantised(options.checkpoint).tensors()
-    images = images_in(options.evaluate) if options.evaluate is not None else None
     metadata = {"name": options.name or options.out.stem}
+    model = model_file.make(tensors, metadata)
+    if images:
+        metadata["evaluation"] = _evaluation(model, options.checkpoint, images)
+    # Once, at the end: a run that fails leaves a file of that name as it was.
     model_file.save(options.out, tensors, metadata)
-    if images is not None:
-        metadata["evaluation"] = json.dumps(
-            {
-                "images": len(images),
-                "integer": _curve(TreeNetCodec(model_file.load(options.out)), images),
-                "float": _curve(FloatCodec(options.checkpoint), images),
-            }
-        )
-        model_file.save(options.out, tensors, metadata)
-    print(f"{options.out}: {options.out.stat().st_size} bytes, hash {model_file.load(options.out).hash.hex()}")
+    print(f"{options.out}: {options.out.stat().st_size} bytes, hash {model.hash.hex()}")
     return 0
 
 
-def _curve(codec: ImageCodec, images: Sequence[Path]) -> list[dict[str, float]]:
-    """Means over the images: bits a pixel (of real files, or the float network's estimate), PSNR in dB, MS-SSIM."""
+def _check_out(out: Path, checkpoint: Path) -> None:
+    """Refuses what could not be written, or would replace the input."""
+    if out.exists() and out.samefile(checkpoint):
+        raise InvalidArgumentError(f"{out}: is the input; name another output")
+    if out.is_dir():
+        raise InvalidArgumentError(f"{out}: is a folder; name a file in it")
+    if not out.parent.is_dir():
+        raise InvalidArgumentError(f"{out.parent}: no such folder; make it first")
+
+
+def _evaluation(model: IntegerModel, checkpoint: Path, images: Sequence[Path]) -> str:
+    """The curves of the model and of the float network behind it, and what they were measured on, as JSON."""
+    network = FloatCodec(checkpoint)
+    content = {
+        "images": [path.name for path in images],
+        **network.parameters,
+        "integer": _curve(TreeNetCodec(model), images),
+        "float": _curve(network, images),
+    }
+    return json.dumps(content, allow_nan=False)
+
+
+def _curve(codec: ImageCodec, images: Sequence[Path]) -> list[dict[str, float | None]]:
+    """Means over the images: bits a pixel (of real files, or the float network's estimate), PSNR in dB, MS-SSIM.
+
+    A PSNR is None where an image came back without any error; JSON has no infinity.
+    """
     rows = [measure(codec, path, quality) for quality in codec.qualities for path in images]
-    return [vars(point) for point in means(rows)]
+    return [
+        {name: value if math.isfinite(value) else None for name, value in vars(point).items()} for point in means(rows)
+    ]

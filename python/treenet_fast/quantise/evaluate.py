@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from treenet_fast import model_file
+from treenet_fast import image_files, model_file
 from treenet_fast.errors import TreeNetError
 from treenet_fast.evaluation import float_network
 from treenet_fast.evaluation.metrics import Pixels, psnr
@@ -72,8 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("quality  image                 float bpp    PSNR   integer bpp    PSNR   bits %  PSNR dB")
         for quality in options.quality:
             for path in options.images:
-                with Image.open(path) as file:
-                    image = np.array(file.convert("RGB"))
+                image = image_files.read(path)
                 a, b = evaluate_float(network, image, quality), evaluate_integer(integers, image, quality)
                 change = f"{100 * (b.bits_per_pixel / a.bits_per_pixel - 1):+7.2f}  {b.psnr - a.psnr:+7.3f}"
                 print(

@@ -5,14 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from treenet_fast import image_files
 from treenet_fast.errors import InvalidArgumentError
-
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def calibration_crops(folder: Path, count: int, size: int, seed: int = 0) -> list[Tensor]:
@@ -21,21 +18,25 @@ def calibration_crops(folder: Path, count: int, size: int, seed: int = 0) -> lis
     The choice depends on names and `seed` only, so that an integer model can be made again.
 
     Raises:
-        InvalidArgumentError: there are not enough images of that size.
+        InvalidArgumentError: `count` or `size` is below 1; there are not enough images of that size.
+        UnsupportedImageError: an image cannot be read.
     """
+    for name, value in (("number", count), ("size", size)):
+        if value < 1:
+            raise InvalidArgumentError(f"the {name} of crops to calibrate with must be at least 1, not {value}")
     chooser = random.Random(seed)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = image_files.files_below(folder)
     chooser.shuffle(paths)
     crops: list[Tensor] = []
     for path in paths:
         if len(crops) == count:
             break
-        with Image.open(path) as image:
-            if min(image.size) < size:
-                continue
-            left, top = (chooser.randint(0, side - size) for side in image.size)
-            crop = image.convert("RGB").crop((left, top, left + size, top + size))
-        crops.append(torch.from_numpy(np.array(crop)).permute(2, 0, 1).float() / 255)
+        sides = image_files.size(path)
+        if min(sides) < size:
+            continue
+        left, top = (chooser.randint(0, side - size) for side in sides)
+        crop = torch.tensor(image_files.read(path)[top : top + size, left : left + size])
+        crops.append(crop.permute(2, 0, 1).float() / 255)
     if len(crops) < count:
         raise InvalidArgumentError(
             f"{folder} has {len(crops)} images of at least {size}x{size} pixels; {count} are needed: "

@@ -35,7 +35,8 @@ class Options:
         out: the folder of the run: checkpoint, log and TensorBoard events.
         initial: a float checkpoint to start from; None starts from random weights.
         resume: go on from the checkpoint in `out`.
-        evaluation: a folder of images to evaluate on; None holds back the first `evaluation_images` of `images`.
+        evaluation: a folder of images to evaluate on, which are not trained on where they lie below `images`; None
+            holds back the first `evaluation_images` of `images`. Of a large image the middle 768x768 are taken.
         evaluation_images: how many images an evaluation takes.
         evaluate_every: steps between evaluations.
         loss: `"mse"`, or `"mixed"`: l1 * MSE + 240 * l1 * (1 - MS-SSIM), as the paper has it.

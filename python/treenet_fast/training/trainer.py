@@ -22,11 +22,11 @@ from treenet_fast.model_layout import CHANNELS, LATENTS
 from treenet_fast.quantise import QuantisedTreeNet, is_quantised, load_quantised, save_quantised
 from treenet_fast.training import checkpoint
 from treenet_fast.training.environment import Processes, choose_device, processes, settings, stop_requests
-from treenet_fast.training.evaluation import EVALUATION_QUALITIES, evaluate
+from treenet_fast.training.evaluation import EVALUATION_QUALITIES, evaluate, read_middles
 from treenet_fast.training.log import Log, Row
 from treenet_fast.training.loss import terms
 from treenet_fast.training.options import Options, TrainingError
-from treenet_fast.training.photographs import Crops, image_files, read_images
+from treenet_fast.training.photographs import Crops, choose_images, find_images, read_images
 from treenet_fast.training.revival import revive
 from treenet_fast.training.soap import Soap
 
@@ -122,22 +122,13 @@ class _Run:
 
     def _read_images(self) -> None:
         options = self._options
-        files = image_files(options.images)
-        if options.evaluation is None:
-            if len(files) <= options.evaluation_images:
-                raise TrainingError(
-                    f"{options.images}: {len(files)} images, of which {options.evaluation_images} would be held back "
-                    "for evaluation; give more, or another folder for evaluation"
-                )
-            evaluation, files = files[: options.evaluation_images], files[options.evaluation_images :]
-        else:
-            evaluation = image_files(options.evaluation)[: options.evaluation_images]
-        self._evaluation = read_images(evaluation, 1, options.evaluation or options.images)
-        bar = tqdm(files, desc="reading images", unit="image", disable=not self._processes.first, leave=False)
-        images = read_images(bar, options.crop, options.images)
+        files, evaluation = choose_images(options.images, options.evaluation, options.evaluation_images)
+        self._evaluation = read_middles(evaluation, options.loss)
+        images = read_images(files, options.crop, options.images, self._device, quiet=not self._processes.first)
         spread = torch.linspace(0, len(images) - 1, min(len(images), _CALIBRATION_IMAGES)).long()
-        self._calibration = [images[int(k)][:, :_CALIBRATION_SIDE, :_CALIBRATION_SIDE] / 255 for k in spread]
-        self._crops = Crops(images, options.crop, options.batch, self._device, self._generator)
+        corners = (images[int(k)][:, :_CALIBRATION_SIDE, :_CALIBRATION_SIDE] for k in spread)
+        self._calibration = [corner.cpu() / 255 for corner in corners]
+        self._crops = Crops(images, options.crop, options.batch, self._generator)
 
     def _network(self, resumed: checkpoint.Progress | None) -> TreeNet | QuantisedTreeNet:
         """The network to train; all values of one that is resumed come with its checkpoint."""
@@ -153,7 +144,7 @@ class _Run:
             model = load_checkpoint(options.initial)
             if options.lambdas is not None:
                 model.gain = resample(model.gain, options.lambdas)
-        images = [image.cpu() for image in self._calibration]
+        images = self._calibration
         if options.revive:
             revived = revive(model, images[:_REVIVAL_IMAGES])
             if self._processes.first:
@@ -303,7 +294,7 @@ class _Run:
         """What has to stay for a run to go on as if it had never stopped."""
         options = self._options
         digest = hashlib.sha256()
-        for file in image_files(options.images):
+        for file in find_images(options.images):
             digest.update(f"{file.relative_to(options.images)} {file.stat().st_size}\n".encode())
         return {name: getattr(options, name) for name in _RECIPE} | {
             "images": digest.hexdigest(),
