@@ -35,7 +35,7 @@ def with_header(content, change):
 
 
 def test_shipped_model(shipped):
-    assert shipped.name == "mse"
+    assert shipped.name == models.DEFAULT
     assert shipped.metadata["hash"] == shipped.hash.hex() == model_file.content_hash(shipped.tensors).hex()
     assert shipped.tensors.keys() == model_file.tensor_spec().keys()
     with pytest.raises(ValueError, match="read-only"):

@@ -34,7 +34,7 @@ class Codec:
 
     Args:
         model: "mse" or "ms-ssim", which are in the package, a model file, or one that `treenet_fast.model_file.load`
-            has read; None for "mse". It compresses; streams of the package's models are decompressed by any codec.
+            has read; None for "ms-ssim". It compresses; streams of the package's models are decompressed by any codec.
         threads: how many threads share the work on an image, 1..256; None for one a usable CPU, up to 16. The bytes
             and the pixels do not depend on it.
         max_pixels: images and streams with more pixels raise `ImageTooLargeError`; None for no limit.

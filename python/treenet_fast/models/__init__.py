@@ -10,8 +10,8 @@ from typing import TypeAlias
 from treenet_fast import _arguments, model_file
 from treenet_fast.errors import ModelFileError
 
-DEFAULT = "mse"
-"""What compresses where no model is named."""
+DEFAULT = "ms-ssim"
+"""What compresses where no model is named: the better all-rounder (README, "Models")."""
 
 ModelLike: TypeAlias = "str | os.PathLike[str] | model_file.IntegerModel"
 
