@@ -27,14 +27,15 @@ def figure(record: Record) -> Figure:
     result = Figure(figsize=(9, 4))
     kinds = list(STYLES)
     entries = sorted(record.entries.values(), key=lambda entry: kinds.index(entry.kind))
-    for axes, (label, curve) in zip(result.subplots(1, 2), PANELS, strict=True):
+    left, right = result.subplots(1, 2)
+    for axes, (label, curve) in zip((left, right), PANELS, strict=True):
         for entry in entries:
             points = sorted(point for point in curve(entry.points()) if point[0] <= BPP_MAX)
             axes.plot(*zip(*points, strict=True), label=entry.codec, **STYLES[entry.kind])
         axes.set_xlim(0, BPP_MAX)
         axes.set_xlabel("bits per pixel")
         axes.set_ylabel(label)
-    axes.legend(loc="lower right")
+    left.legend(loc="lower right", fontsize=8)
     result.suptitle(f"Means over {len(record.images)} images")
     result.tight_layout()
     return result

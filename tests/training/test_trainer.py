@@ -186,7 +186,8 @@ def test_quantised_network_resumes_and_becomes_a_model(options, tmp_path):
     assert load_quantised(whole).format_state().keys() == network.format_state().keys()
     model = tmp_path / "model.safetensors"
     assert main(["export", str(resumed), str(model)]) == 0
-    assert all(np.array_equal(array, network.tensors()[name]) for name, array in load(model).tensors.items())
+    tensors = network.tensors()
+    assert all(np.array_equal(array, tensors[name]) for name, array in load(model).tensors.items())
     with Image.open(EXAMPLE) as image:
         codec = Codec(model, threads=1)
         data = codec.compress(image.crop((100, 100, 148, 132)), 50)
