@@ -151,6 +151,20 @@ def _start(options):
     return path
 
 
+def test_revival(options, tmp_path, capfd):
+    start = tmp_path / "start.safetensors"
+    torch.manual_seed(0)
+    model = TreeNet()
+    with torch.no_grad():
+        for leaf in (0, 1):
+            block = model.get_submodule(f"analysis.level3.{leaf}")
+            block.conv2.weight[3], block.skip.weight[3] = 0.0, 0.0
+    save_checkpoint(start, model)
+    train(replace(options, initial=start, revive=True, rate_warm_up=2))
+    assert "channels of the latents are started anew" in capfd.readouterr().err
+    assert rows(options.out)[-1]["step"] == "4"
+
+
 def test_lower_precision_trains_too(options):
     master = train(replace(options, steps=2, precision="bfloat16"))
     assert all(torch.isfinite(x).all() for x in load_checkpoint(master).effective_state().values())
