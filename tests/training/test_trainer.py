@@ -317,9 +317,10 @@ def test_divergence_keeps_the_last_checkpoint(options, monkeypatch):
     assert rows(options.out)[-1]["step"] == "4"
 
 
-def test_grey_images_and_masks_are_read_as_rgb(options, tmp_path):
+def test_grey_images_are_trained_on(options, tmp_path):
     folder = tmp_path / "grey"
     folder.mkdir()
     for k in range(3):
         Image.fromarray(np.random.default_rng(k).integers(0, 256, (64, 64), np.uint8)).save(folder / f"{k}.png")
     train(replace(options, images=folder, steps=1, warm_up=0, decay=0))
+    assert rows(options.out)[-1]["step"] == "1"
