@@ -2,7 +2,8 @@
 
 Early in training a channel whose information does not yet pay for its bits goes to zero, and its analysis weights with
 it: no gradient leads back, though later the channel would pay. Such a channel gets fresh analysis weights; what reads
-it starts from zero, so that the reconstruction is at first what it was, and its entropy model starts from its spread.
+it starts from zero, so that the reconstruction is at first what it was. A living channel lends it its spread, and the
+scales that its entropy model predicts: they follow the quality, which a constant would take long to learn.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from treenet_fast.model_layout import CHANNELS, LATENTS
 
 #: A channel with a smaller standard deviation at the highest quality, in quantisation steps, nearly always rounds to 0.
 DEAD_BELOW = 0.3
-#: The standard deviation that it gets.
+#: The standard deviation, and the scale, of the channels of a latent in which none is alive.
 START_SPREAD = 2.0
 
 
@@ -33,22 +34,27 @@ def revive(model: TreeNet, images: Sequence[Tensor]) -> int:
         model: the network, which is changed.
         images: `[3, H, W]` each, 0..1, on the network's device: those that a channel is measured on.
     """
-    revived = 0
-    spread = _spread(model, images)
+    before = _spread(model, images)
+    dead = [(spread < DEAD_BELOW).nonzero()[:, 0] for spread in before]
+    lenders = [_lenders(spread, len(channels)) for spread, channels in zip(before, dead, strict=True)]
     for b in range(LATENTS):
-        dead = (spread[b] < DEAD_BELOW).nonzero()[:, 0]
-        revived += len(dead)
         for leaf in (2 * b, 2 * b + 1):
-            _renew_analysis(_leaf(model, leaf), dead)
-        _silence(model, b, dead)
-    # The new weights are scaled to the spread that they should have.
-    measured = _spread(model, images)
-    for b in range(LATENTS):
-        dead = (spread[b] < DEAD_BELOW).nonzero()[:, 0]
-        factor = START_SPREAD / measured[b][dead].clamp_min(1e-6)
-        model.gain.log_encode[:, CHANNELS * b + dead] += factor.log()
-        model.gain.log_decode[:, CHANNELS * b + dead] -= factor.log()
-    return revived
+            _renew_analysis(_leaf(model, leaf), dead[b])
+        _silence(model, b, dead[b])
+        _lend_scales(cast(Bottleneck, model.bottleneck[b]), dead[b], lenders[b])
+    for b, spread in enumerate(_spread(model, images)):
+        wanted = before[b][lenders[b]] if len(lenders[b]) else START_SPREAD
+        factor = (wanted / spread[dead[b]].clamp_min(1e-20)).log()
+        model.gain.log_encode[:, CHANNELS * b + dead[b]] += factor
+        model.gain.log_decode[:, CHANNELS * b + dead[b]] -= factor
+    return sum(map(len, dead))
+
+
+def _lenders(spread: Tensor, count: int) -> Tensor:
+    """`count` living channels, in turn from the smallest spread on; none if all are dead."""
+    order = spread.argsort()
+    living = order[spread[order] >= DEAD_BELOW]
+    return living.repeat(-(-count // max(1, len(living))))[:count]
 
 
 def _spread(model: TreeNet, images: Sequence[Tensor]) -> list[Tensor]:
@@ -82,7 +88,7 @@ def _renew_analysis(leaf: ResidualDown, channels: Tensor) -> None:
 
 
 def _silence(model: TreeNet, b: int, channels: Tensor) -> None:
-    """What reads channels of latent `b` starts from zero, and its entropy model from their spread."""
+    """What reads channels of latent `b` starts from zero."""
     fusion = model.get_submodule(f"analysis.fusion.{b}")
     synthesis = cast(ResidualUp, model.get_submodule(f"synthesis.level0.{b}"))
     bottleneck = cast(Bottleneck, model.bottleneck[b])
@@ -91,8 +97,15 @@ def _silence(model: TreeNet, b: int, channels: Tensor) -> None:
         readers += [fusion.get_submodule(f"{attention}.{part}") for part in ("local1", "global1")]
     for reader in readers:
         cast(Tensor, reader.weight)[:, channels] = 0.0
+
+
+def _lend_scales(bottleneck: Bottleneck, channels: Tensor, lenders: Tensor) -> None:
+    """Means of zero for `channels`, and the scales of `lenders`; constant ones if there are none."""
     last = bottleneck.entropy_parameters[-1]
     weight, bias = cast(Tensor, last.weight), cast(Tensor, last.bias)
-    for rows, start in ((channels, 0.0), (CHANNELS + channels, START_SPREAD)):
-        weight[rows] = 0.0
-        bias[rows] = start
+    weight[channels], bias[channels] = 0.0, 0.0
+    scales = CHANNELS + channels
+    if len(lenders):
+        weight[scales], bias[scales] = weight[CHANNELS + lenders], bias[CHANNELS + lenders]
+    else:
+        weight[scales], bias[scales] = 0.0, START_SPREAD
