@@ -1,10 +1,6 @@
 // The whole codec, on every instruction set that this machine has: the same bytes and pixels, whatever the size of the
 // image and the number of threads; and damaged streams, also behind a checksum that fits, end in an error. Under the
 // address sanitizer these runs also show that no kernel leaves its buffers.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <cfenv>
 #include <random>
 #include <thread>
@@ -160,34 +156,6 @@ TEST("the caller's rounding mode changes nothing, and is kept") {
     CHECK_EQUAL(kept, mode);
     for (const bool equal : same) CHECK(equal);
   }
-}
-
-TEST("a forked child can use a codec whose locks another thread held") {
-  const Codec c = codec(cpu::usable_isas().back(), 2);
-  const Bytes pixels = image(40, 50);
-  const Bytes expected = c.encode({pixels.data(), 40, 50}, 50, false);
-  std::atomic<bool> stop{false};
-  std::vector<std::thread> users;
-  for (int i = 0; i < 2; ++i) {
-    users.emplace_back([&] {
-      while (!stop) c.encode({pixels.data(), 40, 50}, 50, false);
-    });
-  }
-  int good = 0;
-  constexpr int kForks = 20;
-  for (int i = 0; i < kForks; ++i) {
-    const pid_t child = fork();
-    if (child == 0) {
-      alarm(60);  // a child that hangs dies, and is counted as bad
-      _exit(c.encode({pixels.data(), 40, 50}, 50, false) == expected ? 0 : 1);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    good += WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  }
-  stop = true;
-  for (std::thread& user : users) user.join();
-  CHECK_EQUAL(good, kForks);
 }
 
 TEST("arguments out of range are refused") {
