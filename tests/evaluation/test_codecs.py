@@ -13,7 +13,7 @@ import treenet_fast
 from treenet_fast import models
 from treenet_fast.errors import MissingLibraryError
 from treenet_fast.evaluation.codecs import PEERS, Avif, Heic, Jpeg, TreeNetCodec
-from treenet_fast.evaluation.float_network import FloatCodec, float_name
+from treenet_fast.evaluation.float_network import SKIP_BELOW, FloatCodec, float_name
 from treenet_fast.evaluation.metrics import psnr
 from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
 
@@ -75,7 +75,7 @@ def test_float_network(checkpoint, thumbnail):
     coded = codec.code(thumbnail, 40)
     x = torch.tensor(thumbnail).permute(2, 0, 1)[None] / 255
     with torch.inference_mode():
-        output = load_checkpoint(checkpoint)(x, 40.0, rounding="round")
+        output = load_checkpoint(checkpoint, SKIP_BELOW)(x, 40.0, rounding="round")
     assert coded.bytes == pytest.approx(float(output.bits()[0]) / 8)
     expected = np.clip(np.rint(255 * output.reconstruction[0].permute(1, 2, 0).numpy()), 0, 255)
     assert coded.pixels.dtype == np.uint8

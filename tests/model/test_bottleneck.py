@@ -72,6 +72,25 @@ def test_rounding_is_around_the_mean(bottleneck):
     assert float((output.y_hat - y).detach().abs().max()) <= 0.5 + 1e-4
 
 
+def test_symbols_of_small_scale_are_skipped_where_rounding_is_for_good(bottleneck):
+    y = 5 * torch.randn(1, 32, 6, 6)
+    middle = float(bottleneck(y, "round").scale.detach().median())
+    skipping = Bottleneck(32, skip_below=middle)
+    skipping.load_state_dict(bottleneck.state_dict())
+    output = skipping(y, "round")
+    skipped = output.scale < middle
+    assert 0 < int(skipped.sum()) < skipped.numel()
+    assert torch.equal(output.y_hat[skipped], output.mean[skipped])
+    assert torch.equal(output.y_likelihood[skipped], torch.ones(int(skipped.sum())))
+    residual = (output.y_hat - output.mean)[~skipped]
+    torch.testing.assert_close(residual, residual.round(), atol=1e-4, rtol=0)
+    assert float(output.y_likelihood.detach()[~skipped].max()) < 1
+    torch.manual_seed(0)
+    trained = skipping(y, "straight_through")
+    torch.manual_seed(0)
+    torch.testing.assert_close(trained.y_hat, bottleneck(y, "straight_through").y_hat)
+
+
 def test_anchors_see_the_hyperprior_only_and_the_others_see_anchors_only(bottleneck):
     """With the hyper-latents held, a changed anchor moves distributions of others, a changed other none."""
     torch.nn.init.zeros_(bottleneck.hyper_analysis[4].weight)

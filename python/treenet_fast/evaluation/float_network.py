@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import torch
@@ -10,6 +11,20 @@ import torch
 from treenet_fast.evaluation.codecs import MODEL_QUALITIES, Coded, ImageCodec, treenet_name
 from treenet_fast.evaluation.metrics import Pixels
 from treenet_fast.model import TreeNet, load_checkpoint
+from treenet_fast.quantise.entropy import SCALE_UNITS, coded_from
+from treenet_fast.quantise.settings import Settings
+
+SKIP_BELOW = coded_from(Settings().skip_below) / SCALE_UNITS
+"""Symbols with a smaller scale are skipped, as the integer models do: skipping is the format's, not quantisation's."""
+
+
+def load(checkpoint: str | os.PathLike[str]) -> TreeNet:
+    """The float network of a checkpoint, with the skipping of the integer models.
+
+    Raises:
+        ModelFileError: the file cannot be read or holds no TreeNet.
+    """
+    return load_checkpoint(checkpoint, SKIP_BELOW)
 
 
 def code(network: TreeNet, image: Pixels, quality: int) -> Coded:
@@ -36,11 +51,12 @@ class FloatCodec(ImageCodec):
     kind = "float"
 
     def __init__(self, checkpoint: Path, qualities: tuple[int, ...] = MODEL_QUALITIES) -> None:
-        self._network = load_checkpoint(checkpoint)
+        self._network = load(checkpoint)
         self.name = float_name(treenet_name(checkpoint.stem))
         self.qualities = qualities
         self.parameters = {
             "torch": torch.__version__,
+            "skipped below a scale of": SKIP_BELOW,
             "checkpoint SHA-256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         }
 

@@ -120,10 +120,15 @@ class BottleneckOutput:
 
 
 class Bottleneck(nn.Module):
-    """One latent's entropy model, after the gain: the unit of `y` is the quantisation step."""
+    """One latent's entropy model, after the gain: the unit of `y` is the quantisation step.
 
-    def __init__(self, channels: int) -> None:
+    Where symbols are rounded for good (`"round"`), those whose scale is smaller than `skip_below` are not coded but
+    taken for 0, as in the format (SPEC §5).
+    """
+
+    def __init__(self, channels: int, skip_below: float = 0.0) -> None:
         super().__init__()
+        self._skip_below = skip_below
         self.hyper_analysis = HyperAnalysis(channels)
         self.hyper_synthesis = HyperSynthesis(channels)
         self.context = CheckerboardConvolution(channels, 2 * channels)
@@ -140,16 +145,22 @@ class Bottleneck(nn.Module):
             y_hat = noisy(y)
         else:
             # Anchors know psi alone; what they decode to is the context of the others.
-            anchor_mean, _ = self._distribution(psi, torch.zeros_like(psi))
-            y_hat = _rounded(y - anchor_mean) + anchor_mean
+            y_hat, _ = self._decoded(y, *self._distribution(psi, torch.zeros_like(psi)), rounding)
         context = self.context(y_hat * anchor) * (1 - anchor)
         mean, scale = self._distribution(psi, context)
         if rounding != "noise":
-            y_hat = _rounded(y - mean) + mean
-        coded_y, coded_z = (y_hat, z_hat) if rounding == "round" else (noisy(y), z_noisy)
-        return BottleneckOutput(
-            y_hat, z_hat, gaussian_likelihood(coded_y - mean, scale), self.prior(coded_z), mean, scale
-        )
+            y_hat, certain = self._decoded(y, mean, scale, rounding)
+        if rounding == "round":
+            y_likelihood = gaussian_likelihood(y_hat - mean, scale).masked_fill(certain, 1.0)
+            z_likelihood = self.prior(z_hat)
+        else:
+            y_likelihood, z_likelihood = gaussian_likelihood(noisy(y) - mean, scale), self.prior(z_noisy)
+        return BottleneckOutput(y_hat, z_hat, y_likelihood, z_likelihood, mean, scale)
+
+    def _decoded(self, y: Tensor, mean: Tensor, scale: Tensor, rounding: Rounding) -> tuple[Tensor, Tensor]:
+        """The decoded latent, and where nothing is coded of it."""
+        certain = scale < (self._skip_below if rounding == "round" else 0.0)
+        return _rounded(y - mean).masked_fill(certain, 0.0) + mean, certain
 
     def _distribution(self, psi: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         mean, scale = self.entropy_parameters(torch.cat((psi, context), dim=1)).chunk(2, dim=1)

@@ -21,8 +21,8 @@ from treenet_fast.model.treenet import TreeNet
 FORMAT_PREFIX = "format."
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> TreeNet:
-    """The network of a checkpoint, in evaluation mode.
+def load_checkpoint(path: str | os.PathLike[str], skip_below: float = 0.0) -> TreeNet:
+    """The network of a checkpoint, in evaluation mode; `skip_below` as in `TreeNet`.
 
     Raises:
         ModelFileError: the file cannot be read or holds no TreeNet.
@@ -30,7 +30,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> TreeNet:
     arrays, metadata = tensor_file.read(path)
     try:
         lambdas = json.loads(metadata["lambdas"])
-        model = TreeNet(lambdas)
+        model = TreeNet(lambdas, skip_below)
         model.load_effective_state(
             {
                 name: torch.tensor(array.astype(np.float32))

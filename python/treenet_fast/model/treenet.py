@@ -130,15 +130,18 @@ class TreeCodec(nn.Module):
 
 
 class TreeNet(TreeCodec):
-    """The float network. Parameters are named as the tensors of a checkpoint (see `checkpoint.py`)."""
+    """The float network. Parameters are named as the tensors of a checkpoint (see `checkpoint.py`).
 
-    def __init__(self, lambdas: Sequence[float] = DEFAULT_LAMBDAS) -> None:
+    `skip_below`: see `Bottleneck`.
+    """
+
+    def __init__(self, lambdas: Sequence[float] = DEFAULT_LAMBDAS, skip_below: float = 0.0) -> None:
         super().__init__()
         self.analysis = AnalysisTree(
             block=lambda level, _: ResidualDown(3 if level == 0 else CHANNELS, CHANNELS),
             fusion=lambda _: Fusion(CHANNELS),
         )
-        self.bottleneck = nn.ModuleList(Bottleneck(CHANNELS) for _ in range(LATENTS))
+        self.bottleneck = nn.ModuleList(Bottleneck(CHANNELS, skip_below) for _ in range(LATENTS))
         self.synthesis = SynthesisTree(
             block=lambda *_: ResidualUp(CHANNELS),
             fusion=lambda *_: Fusion(CHANNELS),

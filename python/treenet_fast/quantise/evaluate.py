@@ -1,7 +1,8 @@
 """What quantisation costs: the integer model against the float model, image by image.
 
 `python -m treenet_fast.quantise.evaluate CHECKPOINT MODEL IMAGE... [--quality Q ...]` prints a table. The float model
-rounds its latents, and its bits are its own estimate; the integer model's are the information content of its symbols.
+rounds its latents and skips the symbols that the integer model skips, and its bits are its own estimate; the integer
+model's are the information content of its symbols.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from treenet_fast import image_files, model_file
 from treenet_fast.errors import TreeNetError
 from treenet_fast.evaluation import float_network
 from treenet_fast.evaluation.metrics import Pixels, psnr
-from treenet_fast.model import TreeNet, load_checkpoint
+from treenet_fast.model import TreeNet
 from treenet_fast.model_file import IntegerModel
 from treenet_fast.model_layout import LATENTS
 from treenet_fast.reference.api import codec
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quality", type=int, nargs="+", default=QUALITIES)
     options = parser.parse_args(arguments)
     try:
-        network, integers = load_checkpoint(options.checkpoint), model_file.load(options.model)
+        network, integers = float_network.load(options.checkpoint), model_file.load(options.model)
         print("quality  image                 float bpp    PSNR   integer bpp    PSNR   bits %  PSNR dB")
         for quality in options.quality:
             for path in options.images:
