@@ -7,9 +7,9 @@
 namespace treenet::cuda {
 
 struct Grid {
-  int x = 1, y = 1, z = 1;      // blocks
-  int threads = 128;            // a block
-  std::size_t shared_bytes = 0; // dynamic shared memory of a block
+  int x = 1, y = 1, z = 1;       // blocks
+  int threads = 128;             // a block
+  std::size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
 #if defined(__CUDACC__)
@@ -20,7 +20,8 @@ void check_launched();                                            // Error(kBack
 template <class Parameters>
 void launch(void (*kernel)(Parameters), const Grid& grid, StreamHandle stream, const Parameters& parameters) {
   check_launch(reinterpret_cast<const void*>(kernel), grid.shared_bytes);
-  kernel<<<dim3(grid.x, grid.y, grid.z), grid.threads, grid.shared_bytes, static_cast<cudaStream_t>(stream)>>>(parameters);
+  kernel<<<dim3(grid.x, grid.y, grid.z), grid.threads, grid.shared_bytes, static_cast<cudaStream_t>(stream)>>>(
+      parameters);
   check_launched();
 }
 

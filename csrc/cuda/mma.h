@@ -1,5 +1,5 @@
-// The tensor cores' integer products, and the layouts of their operands. Everything that a warp holds in fragments is laid
-// out as stated here (PTX ISA, "Matrix Fragments for mma.m16n8k32" and "mma.m16n8k16"):
+// The tensor cores' integer products, and the layouts of their operands. Everything that a warp holds in fragments is
+// laid out as stated here (PTX ISA, "Matrix Fragments for mma.m16n8k32" and "mma.m16n8k16"):
 //
 // With g = lane / 4 and t = lane % 4 a lane holds
 //   A  16 x 32 bytes:  a[0] row g,   k = 4t..4t+3       a[2] row g,   k = 16+4t..16+4t+3
@@ -21,12 +21,12 @@ using FragmentD = std::int32_t[4];
 
 #if defined(__CUDACC__)
 
-#define TREENET_MMA_K32(name, a_type, b_type)                                                                   \
-  __device__ __forceinline__ void name(FragmentD& d, const FragmentA& a, std::uint32_t b0, std::uint32_t b1) {  \
-    asm("mma.sync.aligned.m16n8k32.row.col.s32." a_type "." b_type                                              \
-        ".s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                                            \
-        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                                                        \
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                                        \
+#define TREENET_MMA_K32(name, a_type, b_type)                                                                  \
+  __device__ __forceinline__ void name(FragmentD& d, const FragmentA& a, std::uint32_t b0, std::uint32_t b1) { \
+    asm("mma.sync.aligned.m16n8k32.row.col.s32." a_type "." b_type                                             \
+        ".s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                                           \
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                                                       \
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                                       \
   }
 TREENET_MMA_K32(mma_u8_s8, "u8", "s8")
 TREENET_MMA_K32(mma_s8_s8, "s8", "s8")

@@ -1,13 +1,14 @@
-// The part of CUDA C++ that the kernels use. nvcc has it; for the tests, which need no GPU, a host compiler takes the same
-// names from an emulation (tests/native/emulation): threads are fibers, and what a warp does together is a function of it.
+// The part of CUDA C++ that the kernels use. nvcc has it; for the tests, which need no GPU, a host compiler takes the
+// same names from an emulation (tests/native/emulation): threads are fibers, and what a warp does together is a
+// function of it.
 #pragma once
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#include <cuda_runtime.h>
-#else
+#if defined(TREENET_EMULATED)
 #include "emulation/device.h"
+#else
+#include <cuda_runtime.h>
 #endif
 
 #if defined(__USE_FAST_MATH__)

@@ -1,5 +1,5 @@
-// The part of the CUDA runtime that the backend uses: devices, memory, streams, graphs. Failures are Error(kBackend) that
-// say what was asked for. csrc/cuda/runtime_cuda.cpp has it on a GPU, tests/native/emulation on the host.
+// The part of the CUDA runtime that the backend uses: devices, memory, streams, graphs. Failures are Error(kBackend)
+// that say what was asked for. csrc/cuda/runtime_cuda.cpp has it on a GPU, tests/native/emulation on the host.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +15,10 @@ using StreamHandle = void*;
 
 struct DeviceProperties {
   std::string name;
-  int major, minor;           // compute capability
+  int major, minor;  // compute capability
   int multiprocessors;
   std::size_t memory_bytes;
-  std::size_t shared_bytes;   // that one block can have
+  std::size_t shared_bytes;  // that one block can have
 };
 
 // The number of usable devices; 0 with the reason in `why` where there is none, no driver, or one too old.
@@ -91,8 +91,9 @@ class Stream {
 void copy_to_device(void* to, const void* from, std::size_t bytes, StreamHandle stream);
 void copy_to_host(void* to, const void* from, std::size_t bytes, StreamHandle stream);
 void fill_zero(void* to, std::size_t bytes, StreamHandle stream);
-void wait(StreamHandle stream);                         // until its work is done; reports errors of kernels
-void follow(StreamHandle later, StreamHandle earlier);  // what `later` gets from now on waits for `earlier`'s work so far
+void wait(StreamHandle stream);  // until its work is done; reports errors of kernels
+void follow(StreamHandle later,
+            StreamHandle earlier);  // what `later` gets from now on waits for `earlier`'s work so far
 
 // Work recorded once and launched many times.
 class Graph {
