@@ -12,20 +12,22 @@ struct Grid {
   std::size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
-#if defined(__CUDACC__)
+// Lets a kernel have as much shared memory as that. Error(kBackend) if the device has less.
+void prepare_kernel(const void* kernel, std::size_t shared_bytes);
+// Error(kBackend) if the last launch failed.
+void check_launch();
 
-void check_launch(const void* kernel, std::size_t shared_bytes);  // raises the kernel's limit of shared memory
-void check_launched();                                            // Error(kBackend) if the launch failed
+#if defined(__CUDACC__)
 
 template <class Parameters>
 void launch(void (*kernel)(Parameters), const Grid& grid, StreamHandle stream, const Parameters& parameters) {
-  check_launch(reinterpret_cast<const void*>(kernel), grid.shared_bytes);
+  prepare_kernel(reinterpret_cast<const void*>(kernel), grid.shared_bytes);
   kernel<<<dim3(grid.x, grid.y, grid.z), grid.threads, grid.shared_bytes, static_cast<cudaStream_t>(stream)>>>(
       parameters);
-  check_launched();
+  check_launch();
 }
 
-#else
+#elif defined(TREENET_EMULATED)
 
 template <class Parameters>
 void launch(void (*kernel)(Parameters), const Grid& grid, StreamHandle stream, const Parameters& parameters) {

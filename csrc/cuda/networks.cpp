@@ -116,7 +116,7 @@ void Networks::analyse(const Space& space, const Run& run) const {
     const int height = g.latent_height << (kLevels - 1 - level), width = g.latent_width << (kLevels - 1 - level);
     ResidualDownParameters p{};
     std::copy(packed_.analysis[level].begin(), packed_.analysis[level].end(), p.nodes);
-    p.pixels = space.shared_device.pixels;
+    p.pixels = space.device.pixels;
     p.input = level == 0 ? nullptr : space.device.level[(level - 1) % 2];
     p.output = space.device.level[level % 2];
     p.sums = space.device.level_sums;
@@ -134,7 +134,7 @@ void Networks::analyse(const Space& space, const Run& run) const {
               .stride = 2,
               .input = space.device.level[(kLevels - 1) % 2],
               .output = space.device.latents,
-              .gain = space.shared_device.gain,
+              .gain = space.device.gain,
               .positions = space.positions()},
              run.stream);
   record_all(run, "Y", space.device.latents, kBottlenecks, g.latent_height, g.latent_width);
@@ -214,6 +214,10 @@ HyperSymbolParameters hyper_symbols(const Space& space) {
           .segment_rows = space.hyper_segment_rows()};
 }
 
+void copy_call(const Space& space, const Run& run) {
+  copy_to_device(space.device.pixels, space.shared.pixels, space.bytes_of_call(), run.stream);
+}
+
 void record_latents(const Space& space, const Run& run) {
   const int height = space.geometry.latent_height, width = space.geometry.latent_width;
   record_all(run, "mean", space.device.mean, kBottlenecks, height, width);
@@ -224,6 +228,7 @@ void record_latents(const Space& space, const Run& run) {
 }  // namespace
 
 void Networks::encode(const Space& space, const Run& run) const {
+  copy_call(space, run);
   analyse(space, run);
   hyper_analyse(space, run);
   gather_hyper_symbols(hyper_symbols(space), run.stream);
@@ -245,6 +250,7 @@ void Networks::decode_anchors(const Space& space, const Run& run) const {
 }
 
 void Networks::decode_others(const Space& space, const Run& run) const {
+  copy_call(space, run);
   scatter_symbols(1, symbols(space, 1), run.stream);
   record_latents(space, run);
   synthesise(space, run);
@@ -260,10 +266,10 @@ void Networks::synthesise(const Space& space, const Run& run) const {
     ResidualUpParameters p{};
     std::copy(packed_.synthesis[level].begin(), packed_.synthesis[level].end(), p.nodes);
     p.input = level == 0 ? memory.decoded : memory.level[1];
-    p.gain = space.shared_device.gain;
+    p.gain = space.device.gain;
     p.output = memory.level[0];
     p.sums = memory.level_sums;
-    p.pixels = space.shared_device.pixels;
+    p.pixels = space.device.pixels;
     p.pixels_conv = packed_.pixels;
     p.images = space.images;
     p.height = height;

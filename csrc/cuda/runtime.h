@@ -34,7 +34,7 @@ class DeviceGuard {
   DeviceGuard& operator=(const DeviceGuard&) = delete;
 
  private:
-  int previous_;
+  int previous_, device_;
 };
 
 // Memory of the current device.

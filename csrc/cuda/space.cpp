@@ -61,7 +61,13 @@ std::array<std::int64_t, 2> level_bytes(Direction direction) {
           std::max({3 * 4 * s16, 2 * 16 * u8, 1 * 64 * u8})};  // their fusions
 }
 
+void place_call(Pieces& pieces, const Sizes& n, PixelPlane*& pixels, float*& gain) {
+  pieces.take(pixels, n.images);
+  pieces.take(gain, std::int64_t{n.images} * kBottlenecks * kTransformChannels);
+}
+
 void place(Pieces& pieces, const Geometry& g, const Sizes& n, Direction direction, DeviceMemory& to) {
+  place_call(pieces, n, to.pixels, to.gain);
   const std::int64_t positions = std::int64_t{n.images} * g.latent_height * g.latent_width;
   for (int i = 0; i < 2; ++i) pieces.take_bytes(to.level[i], level_bytes(direction)[i] * positions);
   // The widest layer but the last of the hyper synthesis has 48 channels at 16 times the hyper-latents' positions,
@@ -81,8 +87,7 @@ void place(Pieces& pieces, const Geometry& g, const Sizes& n, Direction directio
 }
 
 void place(Pieces& pieces, const Sizes& n, SharedMemory& to) {
-  pieces.take(to.pixels, n.images);
-  pieces.take(to.gain, std::int64_t{n.images} * kBottlenecks * kTransformChannels);
+  place_call(pieces, n, to.pixels, to.gain);
   pieces.take(to.hyper_symbols, kTransformChannels * n.hyper);
   for (CodedStage& stage : to.coded) {
     pieces.take(stage.row_begin, n.runs);
@@ -106,6 +111,12 @@ std::size_t Space::bytes_of_sums() const {
   return static_cast<std::size_t>(reinterpret_cast<std::uint8_t*>(device.middle_sums) -
                                   reinterpret_cast<std::uint8_t*>(device.level_sums)) +
          sizeof(*device.middle_sums) * kTransformChannels * kMostPairs * static_cast<std::size_t>(images);
+}
+
+std::size_t Space::bytes_of_call() const {
+  return static_cast<std::size_t>(reinterpret_cast<std::uint8_t*>(device.gain) -
+                                  reinterpret_cast<std::uint8_t*>(device.pixels)) +
+         sizeof(float) * kBottlenecks * kTransformChannels * static_cast<std::size_t>(images);
 }
 
 Space::Space(const Geometry& g, int images, Direction direction)

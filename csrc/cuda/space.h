@@ -33,6 +33,8 @@ struct SharedMemory {
 
 // On the device alone; [node or bottleneck][image][height][width][channels].
 struct DeviceMemory {
+  PixelPlane* pixels;  // copies of what the host shares
+  float* gain;
   void* level[2];          // outputs of a level or of its fusions, in turn
   std::int16_t* hyper[2];  // layers of the hyper transforms, in turn
   std::int16_t* hyper_latents;
@@ -65,6 +67,7 @@ class Space {
   int segment_rows() const { return geometry.segments[0].y_end; }
   int hyper_segment_rows() const { return geometry.segments[0].z_end; }
   std::size_t bytes_of_sums() const;  // of both levels and middles
+  std::size_t bytes_of_call() const;  // of pixels and gain, which lie one behind the other in both memories
 
   DeviceMemory device;
   SharedMemory shared, shared_device;
