@@ -50,7 +50,7 @@ __device__ __forceinline__ void load_matrices(FragmentA& a, const void* row) {
                : "memory");
 }
 
-#else
+#elif defined(TREENET_EMULATED)
 
 inline void mma_u8_s8(FragmentD& d, const FragmentA& a, std::uint32_t b0, std::uint32_t b1) {
   emulation::mma_k32<std::uint8_t, std::int8_t>(d, a, b0, b1);

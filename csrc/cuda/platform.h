@@ -26,7 +26,7 @@ __device__ __forceinline__ std::uint8_t* shared_memory() {
   extern __shared__ __align__(128) std::uint8_t treenet_shared[];
   return treenet_shared;
 }
-#else
+#elif defined(TREENET_EMULATED)
 using emulation::shared_memory;
 #endif
 

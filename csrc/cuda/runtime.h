@@ -18,7 +18,6 @@ struct DeviceProperties {
   int major, minor;  // compute capability
   int multiprocessors;
   std::size_t memory_bytes;
-  std::size_t shared_bytes;  // that one block can have
 };
 
 // The number of usable devices; 0 with the reason in `why` where there is none, no driver, or one too old.
@@ -92,8 +91,20 @@ void copy_to_device(void* to, const void* from, std::size_t bytes, StreamHandle 
 void copy_to_host(void* to, const void* from, std::size_t bytes, StreamHandle stream);
 void fill_zero(void* to, std::size_t bytes, StreamHandle stream);
 void wait(StreamHandle stream);  // until its work is done; reports errors of kernels
-void follow(StreamHandle later,
-            StreamHandle earlier);  // what `later` gets from now on waits for `earlier`'s work so far
+
+// A point in a stream's order.
+class Event {
+ public:
+  Event();  // in the past
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  void record(StreamHandle stream);
+  bool passed() const;
+
+ private:
+  void* handle_;
+};
 
 // Work recorded once and launched many times.
 class Graph {
