@@ -13,7 +13,7 @@
 
 #include "codec/codec.h"
 #include "codec/error.h"
-#include "codec/segments.h"
+#include "codec/geometry.h"
 #include "cpu/backend.h"
 #include "cpu/dispatch.h"
 
@@ -155,7 +155,6 @@ py::dict info(const py::bytes& data, std::uint64_t max_pixels) {
     std::snprintf(text, sizeof(text), "%02x", byte);
     id += text;
   }
-  const auto latent_side = [](int side) { return (side + 15) / 16; };
   py::dict result;
   result["version"] = static_cast<int>(kStreamVersion);
   result["width"] = header.width;
@@ -165,7 +164,7 @@ py::dict info(const py::bytes& data, std::uint64_t max_pixels) {
   result["model_id"] = id;
   result["bytes"] = stream.size();
   result["header_bytes"] = header.header_size;
-  result["segments"] = segments(latent_side(header.height), latent_side(header.width)).size();
+  result["segments"] = Geometry(header.height, header.width).segments.size();
   return result;
 }
 

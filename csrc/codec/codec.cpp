@@ -6,32 +6,15 @@
 
 #include "codec/crc32.h"
 #include "codec/error.h"
+#include "codec/geometry.h"
 #include "codec/process.h"
 #include "codec/rans.h"
-#include "codec/segments.h"
 #include "codec/symbols.h"
 
 namespace treenet {
 namespace {
 
-constexpr int kBlockSide = 16;  // of the image, for one position of the latents
 constexpr int kPsiChannels = 64;
-constexpr int kStages = 3;
-
-int ceil_divide(int a, int b) { return (a + b - 1) / b; }
-
-// Sizes that follow from an image's (SPEC §3, §7.2).
-struct Geometry {
-  explicit Geometry(int height, int width)
-      : latent_height(ceil_divide(height, kBlockSide)),
-        latent_width(ceil_divide(width, kBlockSide)),
-        hyper_height(ceil_divide(latent_height, 4)),
-        hyper_width(ceil_divide(latent_width, 4)),
-        parts(segments(latent_height, latent_width)) {}
-
-  int latent_height, latent_width, hyper_height, hyper_width;
-  std::vector<Segment> parts;
-};
 
 Latents make_latents(BufferPool& pool, DType dtype, int height, int width, int channels) {
   Latents latents;
@@ -122,17 +105,17 @@ std::vector<std::uint8_t> Codec::encode(const ImageView& image, int quality, boo
   const Latents hyper_latents = backend_->hyper_analyse(latents);
   const Latents psi = backend_->hyper_synthesise(hyper_latents);
 
-  const auto count = static_cast<std::int64_t>(geometry.parts.size());
-  std::vector<std::array<Stage, kStages>> stages(count);
+  const auto count = static_cast<std::int64_t>(geometry.segments.size());
+  std::vector<std::array<StageLists, kStages>> stages(count);
   threads.run(count, [&](std::int64_t i) {
-    hyper_tables(geometry.parts[i], geometry.hyper_width, stages[i][0].tables);
-    gather_hyper(geometry.parts[i], hyper_latents, stages[i][0].symbols);
+    stages[i][0].tables = hyper_tables(geometry, geometry.segments[i]);
+    gather_hyper(geometry.segments[i], hyper_latents, stages[i][0].symbols);
   });
   LatentState state(pool, geometry, trace != nullptr);
   for (const Parity parity : kParities) {
     backend_->parameters(psi, state.decoded, parity, state.mean, state.index);
     threads.run(count, [&](std::int64_t i) {
-      const LatentStage stage{geometry.parts[i], parity, model_->entropy_skip, state.mean, state.index};
+      const LatentStage stage{geometry.segments[i], parity, model_->entropy_skip, state.mean, state.index};
       quantise_latents(stage, latents, stages[i][1 + static_cast<int>(parity)], state.decoded, state.traced_symbols());
     });
   }
@@ -145,7 +128,7 @@ std::vector<std::uint8_t> Codec::encode(const ImageView& image, int quality, boo
   });
   Crc32 crc;
   for (const auto& segment : stages) {
-    for (const Stage& stage : segment) crc.update(std::span<const std::int16_t>(stage.symbols));
+    for (const StageLists& stage : segment) crc.update(std::span<const std::int16_t>(stage.symbols));
   }
   if (trace != nullptr) {
     trace->add("Y", latents);
@@ -169,32 +152,32 @@ void Codec::decode(const Header& header, std::span<const std::uint8_t> stream, s
   const Geometry geometry(header.height, header.width);
   BufferPool& pool = backend_->buffers();
   ThreadPool& threads = backend_->threads();
-  const auto count = static_cast<std::int64_t>(geometry.parts.size());
+  const auto count = static_cast<std::int64_t>(geometry.segments.size());
 
   std::vector<SegmentDecoder> decoders;
-  for (const auto& bytes : split_payload(stream.subspan(header.header_size), geometry.parts.size())) {
+  for (const auto& bytes : split_payload(stream.subspan(header.header_size), geometry.segments.size())) {
     decoders.emplace_back(*model_->tables, bytes);
   }
   // Symbols are kept in the order of coding for their checksum.
-  std::vector<std::array<Stage, kStages>> stages(count);
+  std::vector<std::array<StageLists, kStages>> stages(count);
   Latents hyper_latents =
       make_latents(pool, DType::kI16, geometry.hyper_height, geometry.hyper_width, kTransformChannels);
   const auto decode_stage = [&](std::int64_t i, int stage) {
-    Stage& s = stages[i][stage];
+    StageLists& s = stages[i][stage];
     s.symbols.resize(s.tables.size());
     decoders[i].decode_stage(s.tables, s.symbols);
   };
   threads.run(count, [&](std::int64_t i) {
-    hyper_tables(geometry.parts[i], geometry.hyper_width, stages[i][0].tables);
+    stages[i][0].tables = hyper_tables(geometry, geometry.segments[i]);
     decode_stage(i, 0);
-    scatter_hyper(geometry.parts[i], stages[i][0].symbols, hyper_latents);
+    scatter_hyper(geometry.segments[i], stages[i][0].symbols, hyper_latents);
   });
   const Latents psi = backend_->hyper_synthesise(hyper_latents);
   LatentState state(pool, geometry, trace != nullptr);
   for (const Parity parity : kParities) {
     backend_->parameters(psi, state.decoded, parity, state.mean, state.index);
     threads.run(count, [&](std::int64_t i) {
-      const LatentStage stage{geometry.parts[i], parity, model_->entropy_skip, state.mean, state.index};
+      const LatentStage stage{geometry.segments[i], parity, model_->entropy_skip, state.mean, state.index};
       const int number = 1 + static_cast<int>(parity);
       latent_tables(stage, stages[i][number].tables);
       decode_stage(i, number);
@@ -204,7 +187,7 @@ void Codec::decode(const Header& header, std::span<const std::uint8_t> stream, s
   Crc32 crc;
   for (std::int64_t i = 0; i < count; ++i) {
     decoders[i].finish();
-    for (const Stage& stage : stages[i]) crc.update(std::span<const std::int16_t>(stage.symbols));
+    for (const StageLists& stage : stages[i]) crc.update(std::span<const std::int16_t>(stage.symbols));
   }
   check_symbols(header, crc.value());
   if (trace != nullptr) {

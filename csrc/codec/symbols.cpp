@@ -30,18 +30,6 @@ void trace_symbol(Latents* trace, int b, std::ptrdiff_t at, std::int32_t symbol)
 
 }  // namespace
 
-void hyper_tables(const Segment& segment, int width, std::vector<std::uint8_t>& tables) {
-  tables.clear();
-  const std::ptrdiff_t positions = static_cast<std::ptrdiff_t>(segment.z_end - segment.z_begin) * width;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    for (std::ptrdiff_t i = 0; i < positions; ++i) {
-      for (int c = 0; c < kChannels; ++c) {
-        tables.push_back(static_cast<std::uint8_t>(kGaussianTables + b * kChannels + c));
-      }
-    }
-  }
-}
-
 void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::vector<std::int16_t>& symbols) {
   symbols.clear();
   for (const Tensor& z : hyper_latents) {
@@ -61,7 +49,7 @@ void scatter_hyper(const Segment& segment, std::span<const std::int16_t> symbols
   }
 }
 
-void quantise_latents(const LatentStage& stage, const Latents& latents, Stage& out, Latents& decoded,
+void quantise_latents(const LatentStage& stage, const Latents& latents, StageLists& out, Latents& decoded,
                       Latents* trace_symbols) {
   out.symbols.clear();
   out.tables.clear();

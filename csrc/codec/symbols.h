@@ -6,18 +6,17 @@
 
 #include "codec/backend.h"
 #include "codec/crc32.h"
-#include "codec/segments.h"
+#include "codec/geometry.h"
 
 namespace treenet {
 
 // The symbols of one stage of a segment and their tables, in coding order.
-struct Stage {
+struct StageLists {
   std::vector<std::int16_t> symbols;
   std::vector<std::uint8_t> tables;
 };
 
-// Stage 1: tables of all hyper-latents of a segment; their values to and from `hyper_latents`.
-void hyper_tables(const Segment& segment, int width, std::vector<std::uint8_t>& tables);
+// The values of a segment's hyper-latents, in coding order, from and to `hyper_latents`.
 void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::vector<std::int16_t>& symbols);
 void scatter_hyper(const Segment& segment, std::span<const std::int16_t> symbols, Latents& hyper_latents);
 
@@ -32,7 +31,7 @@ struct LatentStage {
 
 // Encoder: symbols of Y with their tables, and the decoded values. Where `trace_symbols` is given, S at every position
 // too (s16 x 32).
-void quantise_latents(const LatentStage& stage, const Latents& latents, Stage& out, Latents& decoded,
+void quantise_latents(const LatentStage& stage, const Latents& latents, StageLists& out, Latents& decoded,
                       Latents* trace_symbols);
 // Decoder: the tables of the symbols to come; then the decoded values from them.
 void latent_tables(const LatentStage& stage, std::vector<std::uint8_t>& tables);

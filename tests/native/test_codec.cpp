@@ -10,7 +10,7 @@
 #include "codec/bytes.h"
 #include "codec/codec.h"
 #include "codec/crc32.h"
-#include "codec/segments.h"
+#include "codec/geometry.h"
 #include "cpu/backend.h"
 #include "cpu/dispatch.h"
 #include "random_model.h"
@@ -79,7 +79,7 @@ TEST("every instruction set and any number of threads give the same bytes and pi
 
 TEST("several segments") {
   constexpr int kHeight = 512 * 64 + 1, kWidth = 1;  // one column of hyper-latents: 512 rows a segment, of 513
-  CHECK_EQUAL(segments((kHeight + 15) / 16, (kWidth + 15) / 16).size(), 2u);
+  CHECK_EQUAL(Geometry(kHeight, kWidth).segments.size(), 2u);
   const Bytes pixels = image(kHeight, kWidth);
   const std::string isa = cpu::usable_isas().back();
   const Codec one = codec(isa, 1), several = codec(isa, 3);
