@@ -466,24 +466,9 @@ TEST("a graph does nothing while it is recorded, and all of it at each launch") 
   }
 }
 
-TEST("work of streams is done in their order") {
-  const Stream first, second;
-  DeviceBuffer buffer(64 * sizeof(int));
-  std::vector<int> numbers(64);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  copy_to_device(buffer.as<void>(), numbers.data(), buffer.size(), first.handle());
-  follow(second.handle(), first.handle());
-  launch(add, {.threads = 64}, second.handle(), AddParameters{buffer.as<int>(), 3});
-  copy_to_host(numbers.data(), buffer.as<void>(), buffer.size(), second.handle());
-  wait(second.handle());
-  CHECK_EQUAL(numbers.front(), 3);
-  CHECK_EQUAL(numbers.back(), 66);
-}
-
-TEST("streams that are recorded are neither waited for nor followed") {
-  const Stream stream;
+TEST("streams that are recorded are neither waited for nor marked by events") {
   CHECK_ERROR(Graph([](StreamHandle recorded) { wait(recorded); }), kBackend, "wait for a stream that is recorded");
-  CHECK_ERROR(Graph([&](StreamHandle recorded) { follow(stream.handle(), recorded); }), kBackend, "follow");
+  CHECK_ERROR(Graph([](StreamHandle recorded) { Event().record(recorded); }), kBackend, "event");
 }
 
 }  // namespace

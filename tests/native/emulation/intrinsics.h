@@ -78,6 +78,7 @@ inline int __float2int_rn(float value) {
   if (value < -2147483648.0f) return INT_MIN;
   return static_cast<int>(std::lrint(value));
 }
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline float __int2float_rn(int value) { return static_cast<float>(value); }
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }
