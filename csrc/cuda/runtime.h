@@ -101,6 +101,7 @@ class Event {
   Event& operator=(const Event&) = delete;
   void record(StreamHandle stream);
   bool passed() const;
+  void wait() const noexcept;  // on the host
 
  private:
   void* handle_;

@@ -110,6 +110,8 @@ bool Event::passed() const {
   return true;
 }
 
+void Event::wait() const noexcept { cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)); }
+
 struct Graph::State {
   cudaGraphExec_t exec = nullptr;
 };

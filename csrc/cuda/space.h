@@ -52,6 +52,9 @@ struct DeviceMemory {
 class Space {
  public:
   Space(const Geometry& geometry, int images, Direction direction);
+  ~Space() { done.wait(); }  // the device may still work on it
+  Space(const Space&) = delete;
+  Space& operator=(const Space&) = delete;
 
   // What a space of this size takes of the device's memory.
   static std::size_t device_bytes(const Geometry& geometry, int images, Direction direction);

@@ -50,7 +50,7 @@ std::unique_ptr<Space> SpacePool::find(const Geometry& geometry, int images, Dir
 void SpacePool::make_room(std::size_t bytes) {
   while (!kept_.empty() && kept_bytes_ + bytes > kept_limit_) {
     kept_bytes_ -= bytes_of(*kept_.back());
-    kept_.pop_back();  // waits for what still uses its memory
+    kept_.pop_back();
   }
 }
 
