@@ -21,12 +21,13 @@ using FragmentD = std::int32_t[4];
 
 #if defined(__CUDACC__)
 
+// volatile: what a whole warp does must not be moved into a branch that only some lanes take.
 #define TREENET_MMA_K32(name, a_type, b_type)                                                                  \
   __device__ __forceinline__ void name(FragmentD& d, const FragmentA& a, std::uint32_t b0, std::uint32_t b1) { \
-    asm("mma.sync.aligned.m16n8k32.row.col.s32." a_type "." b_type                                             \
-        ".s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                                           \
-        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                                                       \
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                                       \
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32." a_type "." b_type                                    \
+                 ".s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                                  \
+                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                                              \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                              \
   }
 TREENET_MMA_K32(mma_u8_s8, "u8", "s8")
 TREENET_MMA_K32(mma_s8_s8, "s8", "s8")
@@ -35,9 +36,9 @@ TREENET_MMA_K32(mma_u8_u8, "u8", "u8")
 
 // Depth 16: a0 is row g, a1 row g+8.
 __device__ __forceinline__ void mma_k16_u8_s8(FragmentD& d, std::uint32_t a0, std::uint32_t a1, std::uint32_t b) {
-  asm("mma.sync.aligned.m16n8k16.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
-      : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-      : "r"(a0), "r"(a1), "r"(b));
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+               : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+               : "r"(a0), "r"(a1), "r"(b));
 }
 
 // Four 8 x 16 byte matrices from shared memory: lane l gives the address of row l % 8 of matrix l / 8, aligned to 16
