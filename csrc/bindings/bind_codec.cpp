@@ -13,7 +13,7 @@
 
 #include "codec/codec.h"
 #include "codec/error.h"
-#include "codec/segments.h"
+#include "codec/geometry.h"
 #include "cpu/backend.h"
 #include "cpu/dispatch.h"
 
@@ -79,32 +79,43 @@ ImageView view_of(const Image& image) {
                                             std::to_string(image.shape(0)) + "; the format has sides of 1 to 65535");
     }
   }
-  return {image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1))};
+  return ImageView::dense(image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)));
+}
+
+// A batch of one.
+std::vector<std::uint8_t> encode_one(const Codec& codec, const Image& image, int quality, bool grey, const Call& call) {
+  const ImageView view = view_of(image);
+  const py::gil_scoped_release unlocked;
+  return std::move(codec.encode({&view, 1}, quality, grey, call)[0]);
+}
+
+// The pixels of a stream, [height, width, 3], or [height, width] of its grey image.
+Image decode_one(const Codec& codec, const ParsedStream& stream, bool grey, const Call& call) {
+  const Header& header = stream.header;
+  std::vector<py::ssize_t> shape{header.height, header.width};
+  if (!grey) shape.push_back(3);
+  Image pixels(shape);
+  const PixelsOut out = PixelsOut::dense(pixels.mutable_data(), header.height, header.width, grey);
+  {
+    const py::gil_scoped_release unlocked;
+    codec.decode({&stream, 1}, {&out, 1}, call);
+  }
+  return pixels;
+}
+
+ParsedStream parse(const py::bytes& data, std::uint64_t max_pixels) {
+  const auto stream = bytes_of(data);
+  return {parse_header(stream, max_pixels), stream};
 }
 
 py::bytes encode(const Codec& codec, const Image& image, int quality, bool grey) {
-  const ImageView view = view_of(image);
-  std::vector<std::uint8_t> stream;
-  {
-    const py::gil_scoped_release unlocked;
-    stream = codec.encode(view, quality, grey);
-  }
+  const auto stream = encode_one(codec, image, quality, grey, {});
   return py::bytes(reinterpret_cast<const char*>(stream.data()), stream.size());
 }
 
 Image decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels) {
-  const auto stream = bytes_of(data);
-  const Header header = parse_header(stream, max_pixels);
-  Image pixels(std::vector<py::ssize_t>{header.height, header.width, 3});
-  std::uint8_t* to = pixels.mutable_data();
-  {
-    const py::gil_scoped_release unlocked;
-    codec.decode(header, stream, to);
-  }
-  if (!header.grey) return pixels;
-  Image grey(std::vector<py::ssize_t>{header.height, header.width});
-  grey_from_rgb(to, static_cast<std::size_t>(grey.size()), grey.mutable_data());
-  return grey;
+  const ParsedStream stream = parse(data, max_pixels);
+  return decode_one(codec, stream, stream.header.grey, {});
 }
 
 py::dict dict_of(const Trace& trace) {
@@ -122,25 +133,14 @@ py::dict dict_of(const Trace& trace) {
 }
 
 py::dict trace_encode(const Codec& codec, const Image& image, int quality) {
-  const ImageView view = view_of(image);
   Trace trace;
-  {
-    const py::gil_scoped_release unlocked;
-    codec.encode(view, quality, false, &trace);
-  }
+  encode_one(codec, image, quality, false, {.trace = &trace});
   return dict_of(trace);
 }
 
 py::dict trace_decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels) {
-  const auto stream = bytes_of(data);
-  const Header header = parse_header(stream, max_pixels);
-  Image pixels(std::vector<py::ssize_t>{header.height, header.width, 3});
   Trace trace;
-  std::uint8_t* to = pixels.mutable_data();
-  {
-    const py::gil_scoped_release unlocked;
-    codec.decode(header, stream, to, &trace);
-  }
+  const Image pixels = decode_one(codec, parse(data, max_pixels), false, {.trace = &trace});
   py::dict result = dict_of(trace);
   result["pixels"] = pixels;
   return result;
@@ -155,7 +155,6 @@ py::dict info(const py::bytes& data, std::uint64_t max_pixels) {
     std::snprintf(text, sizeof(text), "%02x", byte);
     id += text;
   }
-  const auto latent_side = [](int side) { return (side + 15) / 16; };
   py::dict result;
   result["version"] = static_cast<int>(kStreamVersion);
   result["width"] = header.width;
@@ -165,7 +164,7 @@ py::dict info(const py::bytes& data, std::uint64_t max_pixels) {
   result["model_id"] = id;
   result["bytes"] = stream.size();
   result["header_bytes"] = header.header_size;
-  result["segments"] = segments(latent_side(header.height), latent_side(header.width)).size();
+  result["segments"] = Geometry(header.height, header.width).segments.size();
   return result;
 }
 

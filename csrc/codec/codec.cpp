@@ -1,224 +1,158 @@
 #include "codec/codec.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <string>
 
 #include "codec/crc32.h"
 #include "codec/error.h"
 #include "codec/process.h"
 #include "codec/rans.h"
-#include "codec/segments.h"
-#include "codec/symbols.h"
 
 namespace treenet {
 namespace {
 
-constexpr int kBlockSide = 16;  // of the image, for one position of the latents
-constexpr int kPsiChannels = 64;
-constexpr int kStages = 3;
+constexpr Stage kCodingOrder[kStages] = {kHyperLatents, kAnchors, kOthers};
 
-int ceil_divide(int a, int b) { return (a + b - 1) / b; }
+[[noreturn]] void fail_argument(const std::string& problem) { throw Error(ErrorCode::kInvalidArgument, problem); }
 
-// Sizes that follow from an image's (SPEC §3, §7.2).
-struct Geometry {
-  explicit Geometry(int height, int width)
-      : latent_height(ceil_divide(height, kBlockSide)),
-        latent_width(ceil_divide(width, kBlockSide)),
-        hyper_height(ceil_divide(latent_height, 4)),
-        hyper_width(ceil_divide(latent_width, 4)),
-        parts(segments(latent_height, latent_width)) {}
-
-  int latent_height, latent_width, hyper_height, hyper_width;
-  std::vector<Segment> parts;
-};
-
-Latents make_latents(BufferPool& pool, DType dtype, int height, int width, int channels) {
-  Latents latents;
-  for (Tensor& tensor : latents) tensor = Tensor(pool, dtype, height, width, channels);
-  return latents;
+void check_batch(const Call& call, std::size_t count) {
+  if (call.trace != nullptr && count != 1) fail_argument("a trace is of one image; give one, or no trace");
 }
 
-// The image extended to whole blocks by repeating its last row and column (SPEC §3).
-Tensor extended(BufferPool& pool, const ImageView& image, const Geometry& geometry) {
-  Tensor out(pool, DType::kU8, geometry.latent_height * kBlockSide, geometry.latent_width * kBlockSide, 3);
-  for (int row = 0; row < out.height; ++row) {
-    const std::size_t length = static_cast<std::size_t>(image.width) * 3;
-    const std::uint8_t* from = image.data + static_cast<std::size_t>(std::min(row, image.height - 1)) * length;
-    std::uint8_t* to = out.as<std::uint8_t>() + static_cast<std::size_t>(row) * out.width * 3;
-    std::memcpy(to, from, length);
-    for (int column = image.width; column < out.width; ++column) std::memcpy(to + column * 3, from + length - 3, 3);
-  }
-  return out;
+template <class A, class B>
+bool same_size(const A& a, const B& b) {
+  return a.height == b.height && a.width == b.width;
 }
 
-// The tensors between psi and the symbols.
-struct LatentState {
-  LatentState(BufferPool& pool, const Geometry& g, bool traced)
-      : mean(make_latents(pool, DType::kI16, g.latent_height, g.latent_width, kTransformChannels)),
-        index(make_latents(pool, DType::kU8, g.latent_height, g.latent_width, kTransformChannels)),
-        decoded(make_latents(pool, DType::kI16, g.latent_height, g.latent_width, kTransformChannels)) {
-    if (traced) symbols = make_latents(pool, DType::kI16, g.latent_height, g.latent_width, kTransformChannels);
-  }
-
-  Latents* traced_symbols() { return symbols[0].height == 0 ? nullptr : &symbols; }
-  void add_to(Trace& trace) const {
-    trace.add("mean", mean);
-    trace.add("index", index);
-    trace.add("S", symbols);
-    trace.add("Yhat", decoded);
-  }
-
-  Latents mean, index, decoded, symbols;
-};
-
-// psi without what lies beyond the latents (SPEC §5).
-void trace_psi(Trace& trace, BufferPool& pool, const Latents& psi, const Geometry& g) {
-  for (int b = 0; b < kBottlenecks; ++b) {
-    const Tensor cropped(pool, DType::kI16, g.latent_height, g.latent_width, kPsiChannels);
-    const std::size_t length = static_cast<std::size_t>(cropped.width) * kPsiChannels;
-    for (int row = 0; row < cropped.height; ++row) {
-      std::memcpy(cropped.as<std::int16_t>() + row * length,
-                  psi[b].as<std::int16_t>() + static_cast<std::size_t>(row) * psi[b].width * kPsiChannels,
-                  length * sizeof(std::int16_t));
-    }
-    trace.add("psi." + std::to_string(b), cropped);
+void check_size(int height, int width) {
+  if (height < 1 || width < 1 || height > kMaximumSide || width > kMaximumSide) {
+    throw Error(ErrorCode::kTooLarge, "the image is " + std::to_string(width) + " x " + std::to_string(height) +
+                                          "; the format has sides of 1 to 65535");
   }
 }
 
-constexpr Parity kParities[2] = {Parity::kAnchors, Parity::kOthers};
+// Calls part(first, count) for the parts of a batch that the backend takes at once.
+template <class Part>
+void for_each_part(std::size_t count, int at_once, Part part) {
+  const auto step = static_cast<std::size_t>(at_once);
+  for (std::size_t first = 0; first < count; first += step) part(first, std::min(step, count - first));
+}
+
+// Calls task(image, segment) for all segments of a batch, in one loop of the pool: an image's alone can be too few.
+template <class Task>
+void for_each_segment(ThreadPool& threads, std::size_t images, const Geometry& geometry, Task task) {
+  const std::size_t segments = geometry.segments.size();
+  threads.run(static_cast<std::int64_t>(images * segments), [&](std::int64_t i) {
+    const auto part = static_cast<std::size_t>(i);
+    task(part / segments, part % segments);
+  });
+}
 
 }  // namespace
 
 Codec::Codec(std::shared_ptr<const Model> model, std::unique_ptr<Backend> backend)
     : model_(std::move(model)), backend_(std::move(backend)) {}
 
-ModelId Codec::model_id() const {
-  ModelId id;
-  std::copy_n(model_->hash.begin(), id.size(), id.begin());
-  return id;
-}
-
-std::vector<std::uint8_t> Codec::encode(const ImageView& image, int quality, bool grey, Trace* trace) const {
+std::vector<std::vector<std::uint8_t>> Codec::encode(std::span<const ImageView> images, int quality, bool grey,
+                                                     const Call& call) const {
   const NearestRounding rounding;
   if (quality < 1 || quality > kQualities) {
-    throw Error(ErrorCode::kInvalidArgument, "quality is " + std::to_string(quality) + "; it must be 1 to 100");
+    fail_argument("quality is " + std::to_string(quality) + "; it must be 1 to 100");
   }
-  if (image.height < 1 || image.width < 1 || image.height > kMaximumSide || image.width > kMaximumSide) {
-    throw Error(ErrorCode::kTooLarge, "the image is " + std::to_string(image.width) + " x " +
-                                          std::to_string(image.height) + "; the format has sides of 1 to 65535");
+  check_batch(call, images.size());
+  for (const ImageView& image : images) {
+    check_size(image.height, image.width);
+    if (!same_size(image, images[0])) fail_argument("the images of a batch must have one size");
   }
-  const Geometry geometry(image.height, image.width);
-  BufferPool& pool = backend_->buffers();
-  ThreadPool& threads = backend_->threads();
-
-  Latents latents;
-  if (image.height % kBlockSide == 0 && image.width % kBlockSide == 0) {
-    latents = backend_->analyse(image, quality, trace);
-  } else {
-    const Tensor whole = extended(pool, image, geometry);
-    latents = backend_->analyse({whole.as<std::uint8_t>(), whole.height, whole.width}, quality, trace);
-  }
-  const Latents hyper_latents = backend_->hyper_analyse(latents);
-  const Latents psi = backend_->hyper_synthesise(hyper_latents);
-
-  const auto count = static_cast<std::int64_t>(geometry.parts.size());
-  std::vector<std::array<Stage, kStages>> stages(count);
-  threads.run(count, [&](std::int64_t i) {
-    hyper_tables(geometry.parts[i], geometry.hyper_width, stages[i][0].tables);
-    gather_hyper(geometry.parts[i], hyper_latents, stages[i][0].symbols);
+  std::vector<std::vector<std::uint8_t>> streams(images.size());
+  if (images.empty()) return streams;
+  const Geometry geometry(images[0].height, images[0].width);
+  for_each_part(images.size(), backend_->max_batch(geometry), [&](std::size_t first, std::size_t count) {
+    encode_batch(geometry, images.subspan(first, count), quality, grey, call, std::span(streams).subspan(first, count));
   });
-  LatentState state(pool, geometry, trace != nullptr);
-  for (const Parity parity : kParities) {
-    backend_->parameters(psi, state.decoded, parity, state.mean, state.index);
-    threads.run(count, [&](std::int64_t i) {
-      const LatentStage stage{geometry.parts[i], parity, model_->entropy_skip, state.mean, state.index};
-      quantise_latents(stage, latents, stages[i][1 + static_cast<int>(parity)], state.decoded, state.traced_symbols());
-    });
-  }
-
-  std::vector<std::vector<std::uint8_t>> payload(count);
-  threads.run(count, [&](std::int64_t i) {
-    std::array<StageSymbols, kStages> views;
-    for (int s = 0; s < kStages; ++s) views[s] = {stages[i][s].symbols, stages[i][s].tables};
-    encode_segment(*model_->tables, views, payload[i]);
-  });
-  Crc32 crc;
-  for (const auto& segment : stages) {
-    for (const Stage& stage : segment) crc.update(std::span<const std::int16_t>(stage.symbols));
-  }
-  if (trace != nullptr) {
-    trace->add("Y", latents);
-    trace->add("Z", hyper_latents);
-    trace_psi(*trace, pool, psi, geometry);
-    state.add_to(*trace);
-  }
-  return write_stream({.symbols_crc = crc.value(),
-                       .model_id = model_id(),
-                       .quality = quality,
-                       .grey = grey,
-                       .width = image.width,
-                       .height = image.height},
-                      payload);
+  return streams;
 }
 
-void Codec::decode(const Header& header, std::span<const std::uint8_t> stream, std::uint8_t* pixels,
-                   Trace* trace) const {
+void Codec::encode_batch(const Geometry& geometry, std::span<const ImageView> images, int quality, bool grey,
+                         const Call& call, std::span<std::vector<std::uint8_t>> streams) const {
+  ThreadPool& threads = backend_->threads();
+  const std::unique_ptr<const Encoding> encoding = backend_->encode(geometry, images, quality, call);
+
+  const std::size_t segments = geometry.segments.size();
+  std::vector<std::vector<std::vector<std::uint8_t>>> payloads(images.size());
+  for (auto& payload : payloads) payload.resize(segments);
+  for_each_segment(threads, images.size(), geometry, [&](std::size_t image, std::size_t segment) {
+    std::array<StageSymbols, kStages> stages;
+    for (const Stage stage : kCodingOrder) stages[stage] = encoding->stage(image, segment, stage);
+    encode_segment(*model_->tables, stages, payloads[image][segment]);
+  });
+
+  StreamInfo info{.quality = quality, .grey = grey, .width = geometry.width, .height = geometry.height};
+  std::copy_n(model_->hash.begin(), info.model_id.size(), info.model_id.begin());
+  threads.run(static_cast<std::int64_t>(images.size()), [&](std::int64_t image) {
+    Crc32 crc;
+    for (std::size_t segment = 0; segment < segments; ++segment) {
+      for (const Stage stage : kCodingOrder) crc.update(encoding->stage(image, segment, stage).symbols);
+    }
+    StreamInfo own = info;
+    own.symbols_crc = crc.value();
+    streams[image] = write_stream(own, payloads[image]);
+  });
+}
+
+void Codec::decode(std::span<const ParsedStream> streams, std::span<const PixelsOut> pixels, const Call& call) const {
   const NearestRounding rounding;
-  check_model(header, model_->hash);
-  const Geometry geometry(header.height, header.width);
-  BufferPool& pool = backend_->buffers();
-  ThreadPool& threads = backend_->threads();
-  const auto count = static_cast<std::int64_t>(geometry.parts.size());
-
-  std::vector<SegmentDecoder> decoders;
-  for (const auto& bytes : split_payload(stream.subspan(header.header_size), geometry.parts.size())) {
-    decoders.emplace_back(*model_->tables, bytes);
+  check_batch(call, streams.size());
+  if (streams.size() != pixels.size()) fail_argument("there must be as many streams as images to write");
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    if (!same_size(streams[i].header, streams[0].header)) fail_argument("the streams of a batch must have one size");
+    if (!same_size(streams[i].header, pixels[i])) fail_argument("the pixels must have the size that the header says");
   }
-  // Symbols are kept in the order of coding for their checksum.
-  std::vector<std::array<Stage, kStages>> stages(count);
-  Latents hyper_latents =
-      make_latents(pool, DType::kI16, geometry.hyper_height, geometry.hyper_width, kTransformChannels);
-  const auto decode_stage = [&](std::int64_t i, int stage) {
-    Stage& s = stages[i][stage];
-    s.symbols.resize(s.tables.size());
-    decoders[i].decode_stage(s.tables, s.symbols);
-  };
-  threads.run(count, [&](std::int64_t i) {
-    hyper_tables(geometry.parts[i], geometry.hyper_width, stages[i][0].tables);
-    decode_stage(i, 0);
-    scatter_hyper(geometry.parts[i], stages[i][0].symbols, hyper_latents);
+  for (const ParsedStream& stream : streams) check_model(stream.header, model_->hash);
+  if (streams.empty()) return;
+  const Geometry geometry(streams[0].header.height, streams[0].header.width);
+  for_each_part(streams.size(), backend_->max_batch(geometry), [&](std::size_t first, std::size_t count) {
+    decode_batch(geometry, streams.subspan(first, count), pixels.subspan(first, count), call);
   });
-  const Latents psi = backend_->hyper_synthesise(hyper_latents);
-  LatentState state(pool, geometry, trace != nullptr);
-  for (const Parity parity : kParities) {
-    backend_->parameters(psi, state.decoded, parity, state.mean, state.index);
-    threads.run(count, [&](std::int64_t i) {
-      const LatentStage stage{geometry.parts[i], parity, model_->entropy_skip, state.mean, state.index};
-      const int number = 1 + static_cast<int>(parity);
-      latent_tables(stage, stages[i][number].tables);
-      decode_stage(i, number);
-      dequantise_latents(stage, stages[i][number].symbols, state.decoded, state.traced_symbols());
-    });
-  }
-  Crc32 crc;
-  for (std::int64_t i = 0; i < count; ++i) {
-    decoders[i].finish();
-    for (const Stage& stage : stages[i]) crc.update(std::span<const std::int16_t>(stage.symbols));
-  }
-  check_symbols(header, crc.value());
-  if (trace != nullptr) {
-    trace->add("Z", hyper_latents);
-    trace_psi(*trace, pool, psi, geometry);
-    state.add_to(*trace);
-  }
-  backend_->synthesise(state.decoded, header.quality, header.height, header.width, pixels, trace);
 }
 
-void grey_from_rgb(const std::uint8_t* rgb, std::size_t count, std::uint8_t* grey) {
-  for (std::size_t i = 0; i < count; ++i) {
-    grey[i] = static_cast<std::uint8_t>((2 * (rgb[3 * i] + rgb[3 * i + 1] + rgb[3 * i + 2]) + 3) / 6);
+void Codec::decode_batch(const Geometry& geometry, std::span<const ParsedStream> streams,
+                         std::span<const PixelsOut> pixels, const Call& call) const {
+  ThreadPool& threads = backend_->threads();
+  const std::size_t segments = geometry.segments.size();
+  std::vector<SegmentDecoder> decoders;  // image after image
+  std::vector<int> qualities;
+  decoders.reserve(streams.size() * segments);
+  for (const ParsedStream& stream : streams) {
+    for (const auto& bytes : split_payload(stream.bytes.subspan(stream.header.header_size), segments)) {
+      decoders.emplace_back(*model_->tables, bytes);
+    }
+    qualities.push_back(stream.header.quality);
   }
+
+  const std::unique_ptr<Decoding> decoding = backend_->decode(geometry, qualities, call);
+  // All symbols are kept for their checksum, which goes segment by segment.
+  std::vector<std::array<std::span<const std::int16_t>, kStages>> symbols(decoders.size());
+  for (const Stage stage : kCodingOrder) {
+    decoding->prepare(stage);
+    for_each_segment(threads, streams.size(), geometry, [&](std::size_t image, std::size_t segment) {
+      const std::size_t part = image * segments + segment;
+      const StageRoom room = decoding->open(image, segment);
+      decoders[part].decode_stage(room.tables, room.symbols);
+      decoding->close(image, segment);
+      symbols[part][stage] = room.symbols;
+    });
+  }
+  threads.run(static_cast<std::int64_t>(streams.size()), [&](std::int64_t image) {
+    Crc32 crc;
+    for (std::size_t part = image * segments; part < (image + 1) * segments; ++part) {
+      decoders[part].finish();
+      for (const auto& stage : symbols[part]) crc.update(stage);
+    }
+    check_symbols(streams[image].header, crc.value());
+  });
+  decoding->finish(pixels);
 }
 
 }  // namespace treenet

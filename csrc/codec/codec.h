@@ -1,18 +1,27 @@
-// The codec: an image to a stream and back (SPEC). It owns the order of steps; a backend runs the networks.
+// The codec: images to streams and back (SPEC). It owns the order of stages, the coding of symbols, and the bytes; a
+// backend runs the networks.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "codec/backend.h"
 #include "codec/container.h"
+#include "codec/model.h"
 
 namespace treenet {
 
-// Immutable and safe for many threads, as its backend is.
+// A stream whose header was read with `parse_header`.
+struct ParsedStream {
+  Header header;
+  std::span<const std::uint8_t> bytes;
+};
+
+// Immutable and safe for many threads, as its backend is. Images of a batch have one size; how many there are changes
+// no byte and no pixel. An error in one of them ends the batch (the error of any, where several have one), and what
+// pixels have been written then mean nothing.
 class Codec {
  public:
   Codec(std::shared_ptr<const Model> model, std::unique_ptr<Backend> backend);
@@ -20,23 +29,24 @@ class Codec {
   const Backend& backend() const { return *backend_; }
   int threads() const { return backend_->threads().threads(); }
 
-  // Quality 1..100, sides 1..65535. Errors: kInvalidArgument, kTooLarge. `trace`, where given, gets the intermediate
-  // tensors.
-  std::vector<std::uint8_t> encode(const ImageView& image, int quality, bool grey, Trace* trace = nullptr) const;
+  // A stream an image. Quality 1..100, sides 1..65535; `grey` flags all streams as those of grey images. Errors:
+  // kInvalidArgument, kTooLarge.
+  std::vector<std::vector<std::uint8_t>> encode(std::span<const ImageView> images, int quality, bool grey,
+                                                const Call& call = {}) const;
 
-  // Pixels of a stream whose header was read with `parse_header`, written to `pixels`, [height, width, 3]. Errors:
+  // Writes the pixels of streams[i] to pixels[i], which has the size that its header says. Errors: kInvalidArgument,
   // kWrongModel, kCorrupt.
-  void decode(const Header& header, std::span<const std::uint8_t> stream, std::uint8_t* pixels,
-              Trace* trace = nullptr) const;
+  void decode(std::span<const ParsedStream> streams, std::span<const PixelsOut> pixels, const Call& call = {}) const;
 
  private:
-  ModelId model_id() const;
+  // As many images as the backend takes at once.
+  void encode_batch(const Geometry& geometry, std::span<const ImageView> images, int quality, bool grey,
+                    const Call& call, std::span<std::vector<std::uint8_t>> streams) const;
+  void decode_batch(const Geometry& geometry, std::span<const ParsedStream> streams, std::span<const PixelsOut> pixels,
+                    const Call& call) const;
 
   const std::shared_ptr<const Model> model_;
   const std::unique_ptr<Backend> backend_;
 };
-
-// The grey image of a stream with the grey flag (SPEC §3): `count` pixels.
-void grey_from_rgb(const std::uint8_t* rgb, std::size_t count, std::uint8_t* grey);
 
 }  // namespace treenet

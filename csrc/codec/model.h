@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -14,6 +15,21 @@
 namespace treenet {
 
 enum class DType { kU8, kI8, kU16, kI16, kI32, kF32 };
+
+constexpr std::size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::kU8:
+    case DType::kI8:
+      return 1;
+    case DType::kU16:
+    case DType::kI16:
+      return 2;
+    case DType::kI32:
+    case DType::kF32:
+      return 4;
+  }
+  return 0;
+}
 
 // A tensor of the model file; the data belongs to the caller.
 struct TensorView {

@@ -1,197 +1,170 @@
 #include "cpu/backend.h"
 
-#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
 
-#include "cpu/dispatch.h"
+#include "cpu/pixels.h"
+#include "cpu/symbols.h"
 
 namespace treenet::cpu {
 namespace {
 
-constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
-constexpr int kMinimumRows = 8;  // of a tile: the rows at its edges are computed twice
-
-Plane plane(const Tensor& tensor) { return {tensor.as<void>(), tensor.height, tensor.width, tensor.channels}; }
-
-}  // namespace
-
-CpuBackend::CpuBackend(const Model& model, const std::string& isa, int threads)
-    : kernels_(kernels_for(isa)),
-      packed_(model, kernels_),
-      scratch_bytes_(kernels_.scratch_bytes()),
-      buffers_(std::make_shared<BufferPool>(kKeptBytes)),
-      threads_(threads) {}
-
-std::vector<CpuBackend::Piece> CpuBackend::pieces(int nodes, int height, int width, int tile_columns) const {
-  const int across = (width + tile_columns - 1) / tile_columns;
-  const int wanted = threads_.threads() == 1 ? 1 : 4 * threads_.threads();
-  const int strips =
-      std::clamp((wanted + nodes * across - 1) / (nodes * across), 1, std::max(1, height / kMinimumRows));
-  std::vector<Piece> result;
-  for (int node = 0; node < nodes; ++node) {
-    for (int s = 0; s < strips; ++s) {
-      for (int a = 0; a < across; ++a) {
-        const int begin = static_cast<int>(static_cast<std::int64_t>(height) * s / strips);
-        const int end = static_cast<int>(static_cast<std::int64_t>(height) * (s + 1) / strips);
-        result.push_back({node, {begin, end, a * tile_columns, std::min(width, (a + 1) * tile_columns)}});
-      }
-    }
-  }
-  return result;
-}
-
-Tensor CpuBackend::apply_gain(const Tensor& in, const float* gain) {
-  Tensor out(*buffers_, DType::kI16, in.height, in.width, kChannels);
-  kernels_.gain_s16(in.as<std::int16_t>(), gain, out.as<std::int16_t>(), 0, static_cast<std::int64_t>(in.positions()));
-  return out;
-}
-
-Latents CpuBackend::analyse(const ImageView& image, int quality, Trace* trace) {
-  std::vector<Tensor> inputs;
-  for (int level = 0; level < kLevels; ++level) {
-    const int nodes = 1 << level;
-    const int height = image.height >> (level + 1), width = image.width >> (level + 1);
-    const bool wide = analysis_is_wide(level);
-    std::vector<Tensor> outputs;
-    for (int node = 0; node < nodes; ++node) {
-      outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, height, width, kChannels);
-    }
-    const auto kernel = level == 0 ? kernels_.residual_down_image
-                        : wide     ? kernels_.residual_down_leaf
-                                   : kernels_.residual_down_u8;
-    const std::vector<Piece> work = pieces(nodes, height, width, kernels_.down_tile_columns);
-    threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
-      const Piece& piece = work[i];
-      // The kernel only reads its input plane.
-      const Plane in = level == 0 ? Plane{const_cast<std::uint8_t*>(image.data), image.height, image.width, 3}
-                                  : plane(inputs[piece.node / 2]);
-      kernel(packed_.analysis[level][piece.node], in, plane(outputs[piece.node]), piece.tile, scratch().as<void>());
-    });
-    if (trace != nullptr) {
-      for (int node = 0; node < nodes; ++node) {
-        trace->add("analysis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node]);
-      }
-    }
-    inputs = std::move(outputs);
-  }
-  std::vector<Pair> pairs;
-  for (int b = 0; b < kBottlenecks; ++b)
-    pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
-  const std::vector<Tensor> fused = fuse(pairs);
+Latents make_latents(BufferPool& pool, DType dtype, int height, int width) {
   Latents latents;
-  const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    if (trace != nullptr) trace->add("analysis.fusion." + std::to_string(b), fused[b]);
-    latents[b] = apply_gain(fused[b], gain + b * kChannels);
-  }
+  for (Tensor& tensor : latents) tensor = Tensor(pool, dtype, height, width, kChannels);
   return latents;
 }
 
-void CpuBackend::synthesise(const Latents& decoded, int quality, int height, int width, std::uint8_t* pixels,
-                            Trace* trace) {
-  const float* gain = packed_.model.gain_decode.data() + (quality - 1) * kBottlenecks * kChannels;
-  std::vector<Tensor> inputs;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    inputs.push_back(apply_gain(decoded[b], gain + b * kChannels));
-    if (trace != nullptr) trace->add("X." + std::to_string(b), inputs[b]);
+// The tensors between psi and the symbols.
+struct LatentState {
+  LatentState() = default;
+  LatentState(BufferPool& pool, const Geometry& g, bool traced)
+      : mean(make_latents(pool, DType::kI16, g.latent_height, g.latent_width)),
+        index(make_latents(pool, DType::kU8, g.latent_height, g.latent_width)),
+        decoded(make_latents(pool, DType::kI16, g.latent_height, g.latent_width)) {
+    if (traced) symbols = make_latents(pool, DType::kI16, g.latent_height, g.latent_width);
   }
-  for (int level = 0;; ++level) {
-    const int nodes = kLevels - level;
-    const int out_height = 2 * inputs[0].height, out_width = 2 * inputs[0].width;
-    const std::vector<Piece> work = pieces(nodes, out_height, out_width, kernels_.up_tile_columns);
-    const auto count = static_cast<std::int64_t>(work.size());
-    const std::vector<PackedResidualUp>& blocks = packed_.synthesis[level];
-    const bool wide = synthesis_is_wide(level), last = level == kLevels - 1;
-    // The last node's features exist as a whole only in a trace.
-    std::vector<Tensor> outputs;
-    if (!last || trace != nullptr) {
-      for (int node = 0; node < nodes; ++node) {
-        outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, out_height, out_width, kChannels);
-      }
-      const auto kernel = wide                          ? kernels_.residual_up_s16_s16
-                          : synthesis_reads_wide(level) ? kernels_.residual_up_s16_u8
-                                                        : kernels_.residual_up_u8_u8;
-      threads_.run(count, [&](std::int64_t i) {
-        const int node = work[i].node;
-        kernel(blocks[node], plane(inputs[node]), plane(outputs[node]), work[i].tile, scratch().as<void>());
-      });
-      if (trace != nullptr) {
-        for (int node = 0; node < nodes; ++node) {
-          trace->add("synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node]);
-        }
-      }
+
+  Latents* traced_symbols() { return symbols[0].height == 0 ? nullptr : &symbols; }
+
+  Latents mean, index, decoded, symbols;
+};
+
+// What encoder and decoder have in common; psi without what lies beyond the latents (SPEC §5).
+void record_bottlenecks(Trace& trace, BufferPool& pool, const Latents& hyper_latents, const Latents& psi,
+                        const LatentState& state) {
+  record(trace, "Z", hyper_latents);
+  for (int b = 0; b < kBottlenecks; ++b) {
+    const Tensor cropped(pool, DType::kI16, state.mean[b].height, state.mean[b].width, psi[b].channels);
+    const std::ptrdiff_t from = static_cast<std::ptrdiff_t>(psi[b].width) * psi[b].channels;
+    const std::ptrdiff_t to = static_cast<std::ptrdiff_t>(cropped.width) * cropped.channels;
+    for (int row = 0; row < cropped.height; ++row) {
+      std::memcpy(cropped.as<std::int16_t>() + row * to, psi[b].as<std::int16_t>() + row * from,
+                  to * sizeof(std::int16_t));
     }
-    if (last) {
-      const Plane out{pixels, height, width, 3};
-      threads_.run(count, [&](std::int64_t i) {
-        kernels_.residual_up_output(blocks[0], packed_.output, plane(inputs[0]), out, work[i].tile,
-                                    scratch().as<void>());
+    record(trace, "psi." + std::to_string(b), cropped);
+  }
+  record(trace, "mean", state.mean);
+  record(trace, "index", state.index);
+  record(trace, "S", state.symbols);
+  record(trace, "Yhat", state.decoded);
+}
+
+// All that is kept of an image: its symbols.
+class CpuEncoding final : public Encoding {
+ public:
+  CpuEncoding(Networks& networks, const Geometry& geometry, const ImageView& image, int quality, Trace* trace)
+      : coded_(geometry.segments.size()) {
+    ThreadPool& threads = networks.threads();
+    BufferPool& pool = networks.buffers();
+    const Latents latents = networks.analyse(WholeBlocks(image, geometry, pool, threads).plane(), quality, trace);
+    const Latents hyper_latents = networks.hyper_analyse(latents);
+    const Latents psi = networks.hyper_synthesise(hyper_latents);
+
+    const auto segments = static_cast<std::int64_t>(coded_.size());
+    threads.run(segments, [&](std::int64_t i) {
+      StageLists& lists = coded_[i][kHyperLatents];
+      lists.tables = hyper_tables(geometry, geometry.segments[i]);
+      gather_hyper(geometry.segments[i], hyper_latents, lists.symbols);
+    });
+    LatentState state(pool, geometry, trace != nullptr);
+    for (const Stage stage : {kAnchors, kOthers}) {
+      networks.parameters(psi, state.decoded, stage, state.mean, state.index);
+      threads.run(segments, [&](std::int64_t i) {
+        const LatentPart part{geometry.segments[i], stage, networks.model().entropy_skip, state.mean, state.index};
+        quantise_latents(part, latents, coded_[i][stage], state.decoded, state.traced_symbols());
       });
-      return;
     }
-    std::vector<Pair> pairs;
-    for (int i = 0; i + 1 < nodes; ++i)
-      pairs.push_back({&packed_.synthesis_fusion[level][i], &outputs[i], &outputs[i + 1]});
-    inputs = fuse(pairs);
     if (trace != nullptr) {
-      for (int i = 0; i + 1 < nodes; ++i) {
-        trace->add("synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), inputs[i]);
-      }
+      record(*trace, "Y", latents);
+      record_bottlenecks(*trace, pool, hyper_latents, psi, state);
     }
   }
-}
 
-// One layer of all four hyper transforms, by strips of rows.
-Latents CpuBackend::hyper_layer(const std::array<const PackedConv*, kBottlenecks>& convs, const Latents& in, int stride,
-                                bool leaky, bool shuffle) {
-  const int height = (in[0].height + stride - 1) / stride, width = (in[0].width + stride - 1) / stride;
-  const int scale = shuffle ? 2 : 1;
-  Latents out;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    out[b] = Tensor(*buffers_, DType::kI16, scale * height, scale * width, convs[b]->outputs / (scale * scale));
+  StageSymbols stage(int, int segment, Stage stage) const override {
+    const StageLists& lists = coded_[segment][stage];
+    return {lists.symbols, lists.tables};
   }
-  constexpr int kRows = 16;
-  const int strips = (height + kRows - 1) / kRows;
-  threads_.run(static_cast<std::int64_t>(kBottlenecks) * strips, [&](std::int64_t i) {
-    const int b = static_cast<int>(i / strips), strip = static_cast<int>(i % strips);
-    kernels_.conv3x3_s16(*convs[b], plane(in[b]), plane(out[b]), stride, leaky, shuffle, strip * kRows,
-                         std::min(height, (strip + 1) * kRows), scratch().as<void>());
-  });
-  return out;
-}
 
-Latents CpuBackend::hyper_analyse(const Latents& latents) {
-  constexpr int kStrides[5] = {1, 1, 2, 1, 2};
-  Latents result;
-  for (int k = 0; k < 5; ++k) {
-    std::array<const PackedConv*, kBottlenecks> convs;
-    for (int b = 0; b < kBottlenecks; ++b) convs[b] = &packed_.bottleneck[b].hyper_analysis[k];
-    result = hyper_layer(convs, k == 0 ? latents : result, kStrides[k], k < 4, false);
-  }
-  return result;
-}
+ private:
+  std::vector<std::array<StageLists, kStages>> coded_;  // [segment][stage]
+};
 
-Latents CpuBackend::hyper_synthesise(const Latents& hyper_latents) {
-  Latents result;
-  for (int k = 0; k < 5; ++k) {
-    std::array<const PackedConv*, kBottlenecks> convs;
-    for (int b = 0; b < kBottlenecks; ++b) convs[b] = &packed_.bottleneck[b].hyper_synthesis[k];
-    result = hyper_layer(convs, k == 0 ? hyper_latents : result, 1, k < 4, k == 1 || k == 3);
-  }
-  return result;
-}
+// Each segment's tables, and what its symbols decode to, are made in the codec's loop, while its lists are in the
+// cache.
+class CpuDecoding final : public Decoding {
+ public:
+  CpuDecoding(Networks& networks, const Geometry& geometry, int quality, Trace* trace)
+      : networks_(networks),
+        geometry_(geometry),
+        quality_(quality),
+        trace_(trace),
+        hyper_latents_(make_latents(networks.buffers(), DType::kI16, geometry.hyper_height, geometry.hyper_width)),
+        coded_(geometry.segments.size()) {}
 
-void CpuBackend::parameters(const Latents& psi, const Latents& decoded, Parity parity, Latents& mean, Latents& index) {
-  const int height = mean[0].height;
-  constexpr int kRows = 8;
-  const int strips = (height + kRows - 1) / kRows;
-  threads_.run(static_cast<std::int64_t>(kBottlenecks) * strips, [&](std::int64_t i) {
-    const int b = static_cast<int>(i / strips), strip = static_cast<int>(i % strips);
-    const BufferPool::Lease memory = scratch();
-    for (int row = strip * kRows; row < std::min(height, (strip + 1) * kRows); ++row) {
-      kernels_.parameters_row(packed_.bottleneck[b].parameters, plane(psi[b]), plane(decoded[b]), plane(mean[b]),
-                              plane(index[b]), row, static_cast<int>(parity), memory.as<void>());
+  void prepare(Stage stage) override {
+    stage_ = stage;
+    if (stage == kHyperLatents) return;
+    if (stage == kAnchors) {
+      psi_ = networks_.hyper_synthesise(hyper_latents_);
+      state_ = LatentState(networks_.buffers(), geometry_, trace_ != nullptr);
     }
-  });
+    networks_.parameters(psi_, state_.decoded, stage, state_.mean, state_.index);
+  }
+
+  StageRoom open(int, int segment) override {
+    StageLists& lists = coded_[segment][stage_];
+    if (stage_ == kHyperLatents) {
+      lists.tables = hyper_tables(geometry_, geometry_.segments[segment]);
+    } else {
+      latent_tables(part(segment), lists.tables);
+    }
+    lists.symbols.resize(lists.tables.size());
+    return {lists.tables, lists.symbols};
+  }
+
+  void close(int, int segment) override {
+    const StageLists& lists = coded_[segment][stage_];
+    if (stage_ == kHyperLatents) {
+      scatter_hyper(geometry_.segments[segment], lists.symbols, hyper_latents_);
+    } else {
+      dequantise_latents(part(segment), lists.symbols, state_.decoded, state_.traced_symbols());
+    }
+  }
+
+  void finish(std::span<const PixelsOut> pixels) override {
+    if (trace_ != nullptr) record_bottlenecks(*trace_, networks_.buffers(), hyper_latents_, psi_, state_);
+    const RgbRoom room(pixels[0], networks_.buffers());
+    networks_.synthesise(state_.decoded, quality_, room.plane(), trace_);
+    room.deliver(networks_.threads());
+  }
+
+ private:
+  LatentPart part(int segment) const {
+    return {geometry_.segments[segment], stage_, networks_.model().entropy_skip, state_.mean, state_.index};
+  }
+
+  Networks& networks_;
+  const Geometry& geometry_;
+  const int quality_;
+  Trace* const trace_;
+  Stage stage_ = kHyperLatents;
+  Latents hyper_latents_, psi_;
+  LatentState state_;                                   // from the anchors on
+  std::vector<std::array<StageLists, kStages>> coded_;  // [segment][stage]
+};
+
+}  // namespace
+
+std::unique_ptr<Encoding> CpuBackend::encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
+                                             const Call& call) {
+  return std::make_unique<CpuEncoding>(networks_, geometry, images[0], quality, call.trace);
+}
+
+std::unique_ptr<Decoding> CpuBackend::decode(const Geometry& geometry, std::span<const int> qualities,
+                                             const Call& call) {
+  return std::make_unique<CpuDecoding>(networks_, geometry, qualities[0], call.trace);
 }
 
 }  // namespace treenet::cpu

@@ -1,62 +1,33 @@
-// The CPU backend: the graph of fused steps on the kernels of one instruction set.
+// The CPU backend: an image's symbols, and the pixels of symbols, by the networks on the kernels of one instruction
+// set.
 #pragma once
 
-#include <array>
 #include <memory>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "codec/backend.h"
-#include "cpu/packed_model.h"
+#include "cpu/networks.h"
 
 namespace treenet::cpu {
 
 class CpuBackend final : public Backend {
  public:
   // The model has to outlive the backend. Throws Error(kBackend) if `isa` is not usable here.
-  CpuBackend(const Model& model, const std::string& isa, int threads);
+  CpuBackend(const Model& model, const std::string& isa, int threads) : networks_(model, isa, threads) {}
 
-  const char* name() const override { return kernels_.name; }
-  BufferPool& buffers() override { return *buffers_; }
-  ThreadPool& threads() override { return threads_; }
+  const char* name() const override { return networks_.isa(); }
+  ThreadPool& threads() override { return networks_.threads(); }
 
-  Latents analyse(const ImageView& image, int quality, Trace* trace) override;
-  Latents hyper_analyse(const Latents& latents) override;
-  Latents hyper_synthesise(const Latents& hyper_latents) override;
-  void parameters(const Latents& psi, const Latents& decoded, Parity parity, Latents& mean, Latents& index) override;
-  void synthesise(const Latents& decoded, int quality, int height, int width, std::uint8_t* pixels,
-                  Trace* trace) override;
+  // An image is work enough for the threads, and more at once would take more memory.
+  int max_batch(const Geometry&) const override { return 1; }
+
+  std::unique_ptr<Encoding> encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
+                                   const Call& call) override;
+  std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities, const Call& call) override;
 
  private:
-  // A piece of a level's work: one node's tile.
-  struct Piece {
-    int node;
-    Tile tile;
-  };
-  // Tiles of all nodes of a level, as many as keep the threads busy and no more.
-  std::vector<Piece> pieces(int nodes, int height, int width, int tile_columns) const;
-
-  BufferPool::Lease scratch() { return buffers_->take(scratch_bytes_); }
-
-  // Fuses pairs[i] = (x, y) by fusions[i], SPEC §2.7.
-  struct Pair {
-    const PackedFusion* fusion;
-    const Tensor* x;
-    const Tensor* y;
-  };
-  std::vector<Tensor> fuse(const std::vector<Pair>& pairs);
-  template <class T>
-  std::vector<Tensor> fuse_as(const std::vector<Pair>& pairs);
-
-  Tensor apply_gain(const Tensor& in, const float* gain);
-  Latents hyper_layer(const std::array<const PackedConv*, kBottlenecks>& convs, const Latents& in, int stride,
-                      bool leaky, bool shuffle);
-
-  const KernelTable& kernels_;
-  const PackedModel packed_;
-  const std::size_t scratch_bytes_;
-  std::shared_ptr<BufferPool> buffers_;
-  ThreadPool threads_;
+  Networks networks_;
 };
 
 }  // namespace treenet::cpu

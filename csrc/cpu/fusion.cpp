@@ -3,7 +3,7 @@
 #include <array>
 #include <cmath>
 
-#include "cpu/backend.h"
+#include "cpu/networks.h"
 
 namespace treenet::cpu {
 namespace {
@@ -45,7 +45,7 @@ std::array<float, kChannels> global_branch(const Attention& attention, const Sum
 }  // namespace
 
 template <class T>
-std::vector<Tensor> CpuBackend::fuse_as(const std::vector<Pair>& pairs) {
+std::vector<Tensor> Networks::fuse_as(const std::vector<Pair>& pairs) {
   const auto sum = [&](const T* x, const T* y, std::int64_t begin, std::int64_t end, std::int64_t* sums) {
     if constexpr (sizeof(T) == 1) {
       kernels_.sum_u8(x, y, begin, end, sums);
@@ -121,7 +121,7 @@ std::vector<Tensor> CpuBackend::fuse_as(const std::vector<Pair>& pairs) {
   return result;
 }
 
-std::vector<Tensor> CpuBackend::fuse(const std::vector<Pair>& pairs) {
+std::vector<Tensor> Networks::fuse(const std::vector<Pair>& pairs) {
   return pairs[0].x->dtype == DType::kU8 ? fuse_as<std::uint8_t>(pairs) : fuse_as<std::int16_t>(pairs);
 }
 

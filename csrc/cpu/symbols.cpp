@@ -1,23 +1,22 @@
-#include "codec/symbols.h"
+#include "cpu/symbols.h"
 
 #include <algorithm>
 
-namespace treenet {
+namespace treenet::cpu {
 namespace {
 
-constexpr int kChannels = kTransformChannels;
 constexpr int kFractionBits = 6;  // means and latents have 64 units a step (SPEC §5)
 
 std::int16_t saturated(std::int32_t value) { return static_cast<std::int16_t>(std::clamp(value, -32768, 32767)); }
 
 // Calls visit(b, offset of the position's first channel) in coding order.
 template <class Visit>
-void for_each_position(const LatentStage& stage, Visit visit) {
-  const int width = stage.mean[0].width;
+void for_each_position(const LatentPart& part, Visit visit) {
+  const int width = part.mean[0].width;
   for (int b = 0; b < kBottlenecks; ++b) {
-    for (int row = stage.segment.y_begin; row < stage.segment.y_end; ++row) {
+    for (int row = part.segment.y_begin; row < part.segment.y_end; ++row) {
       const std::ptrdiff_t line = static_cast<std::ptrdiff_t>(row) * width;
-      for (int column = (row + static_cast<int>(stage.parity)) & 1; column < width; column += 2) {
+      for (int column = (row + parity_of(part.stage)) & 1; column < width; column += 2) {
         visit(b, (line + column) * kChannels);
       }
     }
@@ -29,18 +28,6 @@ void trace_symbol(Latents* trace, int b, std::ptrdiff_t at, std::int32_t symbol)
 }
 
 }  // namespace
-
-void hyper_tables(const Segment& segment, int width, std::vector<std::uint8_t>& tables) {
-  tables.clear();
-  const std::ptrdiff_t positions = static_cast<std::ptrdiff_t>(segment.z_end - segment.z_begin) * width;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    for (std::ptrdiff_t i = 0; i < positions; ++i) {
-      for (int c = 0; c < kChannels; ++c) {
-        tables.push_back(static_cast<std::uint8_t>(kGaussianTables + b * kChannels + c));
-      }
-    }
-  }
-}
 
 void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::vector<std::int16_t>& symbols) {
   symbols.clear();
@@ -61,16 +48,16 @@ void scatter_hyper(const Segment& segment, std::span<const std::int16_t> symbols
   }
 }
 
-void quantise_latents(const LatentStage& stage, const Latents& latents, Stage& out, Latents& decoded,
+void quantise_latents(const LatentPart& part, const Latents& latents, StageLists& out, Latents& decoded,
                       Latents* trace_symbols) {
   out.symbols.clear();
   out.tables.clear();
-  for_each_position(stage, [&](int b, std::ptrdiff_t offset) {
-    const std::int16_t* mean = stage.mean[b].as<std::int16_t>();
-    const std::uint8_t* index = stage.index[b].as<std::uint8_t>();
+  for_each_position(part, [&](int b, std::ptrdiff_t offset) {
+    const std::int16_t* mean = part.mean[b].as<std::int16_t>();
+    const std::uint8_t* index = part.index[b].as<std::uint8_t>();
     for (std::ptrdiff_t at = offset; at < offset + kChannels; ++at) {
       std::int32_t symbol = 0;
-      if (index[at] >= stage.skip) {
+      if (index[at] >= part.skip) {
         constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
         symbol = (latents[b].as<std::int16_t>()[at] - mean[at] + kHalf) >> kFractionBits;
         out.symbols.push_back(static_cast<std::int16_t>(symbol));
@@ -82,28 +69,28 @@ void quantise_latents(const LatentStage& stage, const Latents& latents, Stage& o
   });
 }
 
-void latent_tables(const LatentStage& stage, std::vector<std::uint8_t>& tables) {
+void latent_tables(const LatentPart& part, std::vector<std::uint8_t>& tables) {
   tables.clear();
-  for_each_position(stage, [&](int b, std::ptrdiff_t offset) {
-    const std::uint8_t* index = stage.index[b].as<std::uint8_t>() + offset;
+  for_each_position(part, [&](int b, std::ptrdiff_t offset) {
+    const std::uint8_t* index = part.index[b].as<std::uint8_t>() + offset;
     for (int c = 0; c < kChannels; ++c) {
-      if (index[c] >= stage.skip) tables.push_back(index[c]);
+      if (index[c] >= part.skip) tables.push_back(index[c]);
     }
   });
 }
 
-void dequantise_latents(const LatentStage& stage, std::span<const std::int16_t> symbols, Latents& decoded,
+void dequantise_latents(const LatentPart& part, std::span<const std::int16_t> symbols, Latents& decoded,
                         Latents* trace_symbols) {
   const std::int16_t* next = symbols.data();
-  for_each_position(stage, [&](int b, std::ptrdiff_t offset) {
-    const std::int16_t* mean = stage.mean[b].as<std::int16_t>();
-    const std::uint8_t* index = stage.index[b].as<std::uint8_t>();
+  for_each_position(part, [&](int b, std::ptrdiff_t offset) {
+    const std::int16_t* mean = part.mean[b].as<std::int16_t>();
+    const std::uint8_t* index = part.index[b].as<std::uint8_t>();
     for (std::ptrdiff_t at = offset; at < offset + kChannels; ++at) {
-      const std::int32_t symbol = index[at] >= stage.skip ? *next++ : 0;
+      const std::int32_t symbol = index[at] >= part.skip ? *next++ : 0;
       decoded[b].as<std::int16_t>()[at] = saturated(symbol * (1 << kFractionBits) + mean[at]);
       trace_symbol(trace_symbols, b, at, symbol);
     }
   });
 }
 
-}  // namespace treenet
+}  // namespace treenet::cpu

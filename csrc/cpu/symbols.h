@@ -2,29 +2,28 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
-#include "codec/backend.h"
-#include "codec/crc32.h"
-#include "codec/segments.h"
+#include "codec/geometry.h"
+#include "cpu/tensor.h"
 
-namespace treenet {
+namespace treenet::cpu {
 
 // The symbols of one stage of a segment and their tables, in coding order.
-struct Stage {
+struct StageLists {
   std::vector<std::int16_t> symbols;
   std::vector<std::uint8_t> tables;
 };
 
-// Stage 1: tables of all hyper-latents of a segment; their values to and from `hyper_latents`.
-void hyper_tables(const Segment& segment, int width, std::vector<std::uint8_t>& tables);
+// The values of a segment's hyper-latents, in coding order, from and to `hyper_latents`.
 void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::vector<std::int16_t>& symbols);
 void scatter_hyper(const Segment& segment, std::span<const std::int16_t> symbols, Latents& hyper_latents);
 
-// What a latent's stage works on. Rows of the segment and positions of one parity are touched.
-struct LatentStage {
+// A segment of a stage of the latents: its rows, and the positions of that stage, are touched.
+struct LatentPart {
   const Segment& segment;
-  Parity parity;
+  Stage stage;
   int skip;  // indices below carry no symbol
   const Latents& mean;
   const Latents& index;
@@ -32,11 +31,11 @@ struct LatentStage {
 
 // Encoder: symbols of Y with their tables, and the decoded values. Where `trace_symbols` is given, S at every position
 // too (s16 x 32).
-void quantise_latents(const LatentStage& stage, const Latents& latents, Stage& out, Latents& decoded,
+void quantise_latents(const LatentPart& part, const Latents& latents, StageLists& out, Latents& decoded,
                       Latents* trace_symbols);
 // Decoder: the tables of the symbols to come; then the decoded values from them.
-void latent_tables(const LatentStage& stage, std::vector<std::uint8_t>& tables);
-void dequantise_latents(const LatentStage& stage, std::span<const std::int16_t> symbols, Latents& decoded,
+void latent_tables(const LatentPart& part, std::vector<std::uint8_t>& tables);
+void dequantise_latents(const LatentPart& part, std::span<const std::int16_t> symbols, Latents& decoded,
                         Latents* trace_symbols);
 
-}  // namespace treenet
+}  // namespace treenet::cpu

@@ -1,10 +1,36 @@
 #include <vector>
 
 #include "check.h"
-#include "codec/segments.h"
+#include "codec/geometry.h"
 
 namespace treenet {
 namespace {
+
+// The segments of an image whose latents have `height` rows of `width` positions.
+std::vector<Segment> segments(int height, int width) { return Geometry(16 * height, 16 * width).segments; }
+
+TEST("sizes round up to whole blocks, and those to whole positions of the hyper-latents") {
+  const Geometry kodak(512, 768), odd(17, 1);
+  CHECK_EQUAL(kodak.latent_height, 32);
+  CHECK_EQUAL(kodak.latent_width, 48);
+  CHECK_EQUAL(kodak.hyper_height, 8);
+  CHECK_EQUAL(kodak.hyper_width, 12);
+  CHECK_EQUAL(odd.latent_height, 2);
+  CHECK_EQUAL(odd.latent_width, 1);
+  CHECK_EQUAL(odd.hyper_height, 1);
+  CHECK_EQUAL(odd.hyper_width, 1);
+}
+
+TEST("tables of hyper-latents follow bottleneck and channel") {
+  const Geometry geometry(80, 80);  // 2 x 2 positions of the hyper-latents
+  const auto tables = hyper_tables(geometry, geometry.segments[0]);
+  CHECK_EQUAL(tables.size(), 4u * 4 * 32);
+  CHECK_EQUAL(tables[0], 64);
+  CHECK_EQUAL(tables[31], 95);
+  CHECK_EQUAL(tables[32], 64);
+  CHECK_EQUAL(tables[4 * 32], 96);
+  CHECK_EQUAL(tables.back(), 191);
+}
 
 TEST("a Kodak image is one segment") {
   const auto kodak = segments(32, 48);

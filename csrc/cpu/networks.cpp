@@ -1,0 +1,191 @@
+#include "cpu/networks.h"
+
+#include <algorithm>
+
+#include "cpu/dispatch.h"
+
+namespace treenet::cpu {
+namespace {
+
+constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
+constexpr int kMinimumRows = 8;  // of a tile: the rows at its edges are computed twice
+
+}  // namespace
+
+Networks::Networks(const Model& model, const std::string& isa, int threads)
+    : kernels_(kernels_for(isa)),
+      packed_(model, kernels_),
+      scratch_bytes_(kernels_.scratch_bytes()),
+      buffers_(std::make_shared<BufferPool>(kKeptBytes)),
+      threads_(threads) {}
+
+std::vector<Networks::Piece> Networks::pieces(int nodes, int height, int width, int tile_columns) const {
+  const int across = (width + tile_columns - 1) / tile_columns;
+  const int wanted = threads_.threads() == 1 ? 1 : 4 * threads_.threads();
+  const int strips =
+      std::clamp((wanted + nodes * across - 1) / (nodes * across), 1, std::max(1, height / kMinimumRows));
+  std::vector<Piece> result;
+  for (int node = 0; node < nodes; ++node) {
+    for (int s = 0; s < strips; ++s) {
+      for (int a = 0; a < across; ++a) {
+        const int begin = static_cast<int>(static_cast<std::int64_t>(height) * s / strips);
+        const int end = static_cast<int>(static_cast<std::int64_t>(height) * (s + 1) / strips);
+        result.push_back({node, {begin, end, a * tile_columns, std::min(width, (a + 1) * tile_columns)}});
+      }
+    }
+  }
+  return result;
+}
+
+Tensor Networks::apply_gain(const Tensor& in, const float* gain) {
+  Tensor out(*buffers_, DType::kI16, in.height, in.width, kChannels);
+  kernels_.gain_s16(in.as<std::int16_t>(), gain, out.as<std::int16_t>(), 0, static_cast<std::int64_t>(in.positions()));
+  return out;
+}
+
+Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
+  std::vector<Tensor> inputs;
+  for (int level = 0; level < kLevels; ++level) {
+    const int nodes = 1 << level;
+    const int height = image.height >> (level + 1), width = image.width >> (level + 1);
+    const bool wide = analysis_is_wide(level);
+    std::vector<Tensor> outputs;
+    for (int node = 0; node < nodes; ++node) {
+      outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, height, width, kChannels);
+    }
+    const auto kernel = level == 0 ? kernels_.residual_down_image
+                        : wide     ? kernels_.residual_down_leaf
+                                   : kernels_.residual_down_u8;
+    const std::vector<Piece> work = pieces(nodes, height, width, kernels_.down_tile_columns);
+    threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
+      const Piece& piece = work[i];
+      const Plane in = level == 0 ? image : plane(inputs[piece.node / 2]);
+      kernel(packed_.analysis[level][piece.node], in, plane(outputs[piece.node]), piece.tile, scratch().as<void>());
+    });
+    if (trace != nullptr) {
+      for (int node = 0; node < nodes; ++node) {
+        record(*trace, "analysis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node]);
+      }
+    }
+    inputs = std::move(outputs);
+  }
+  std::vector<Pair> pairs;
+  for (int b = 0; b < kBottlenecks; ++b)
+    pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
+  const std::vector<Tensor> fused = fuse(pairs);
+  Latents latents;
+  const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
+  for (int b = 0; b < kBottlenecks; ++b) {
+    if (trace != nullptr) record(*trace, "analysis.fusion." + std::to_string(b), fused[b]);
+    latents[b] = apply_gain(fused[b], gain + b * kChannels);
+  }
+  return latents;
+}
+
+void Networks::synthesise(const Latents& decoded, int quality, const Plane& pixels, Trace* trace) {
+  const float* gain = packed_.model.gain_decode.data() + (quality - 1) * kBottlenecks * kChannels;
+  std::vector<Tensor> inputs;
+  for (int b = 0; b < kBottlenecks; ++b) {
+    inputs.push_back(apply_gain(decoded[b], gain + b * kChannels));
+    if (trace != nullptr) record(*trace, "X." + std::to_string(b), inputs[b]);
+  }
+  for (int level = 0;; ++level) {
+    const int nodes = kLevels - level;
+    const int out_height = 2 * inputs[0].height, out_width = 2 * inputs[0].width;
+    const std::vector<Piece> work = pieces(nodes, out_height, out_width, kernels_.up_tile_columns);
+    const auto count = static_cast<std::int64_t>(work.size());
+    const std::vector<PackedResidualUp>& blocks = packed_.synthesis[level];
+    const bool wide = synthesis_is_wide(level), last = level == kLevels - 1;
+    // The last node's features exist as a whole only in a trace.
+    std::vector<Tensor> outputs;
+    if (!last || trace != nullptr) {
+      for (int node = 0; node < nodes; ++node) {
+        outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, out_height, out_width, kChannels);
+      }
+      const auto kernel = wide                          ? kernels_.residual_up_s16_s16
+                          : synthesis_reads_wide(level) ? kernels_.residual_up_s16_u8
+                                                        : kernels_.residual_up_u8_u8;
+      threads_.run(count, [&](std::int64_t i) {
+        const int node = work[i].node;
+        kernel(blocks[node], plane(inputs[node]), plane(outputs[node]), work[i].tile, scratch().as<void>());
+      });
+      if (trace != nullptr) {
+        for (int node = 0; node < nodes; ++node) {
+          record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node]);
+        }
+      }
+    }
+    if (last) {
+      threads_.run(count, [&](std::int64_t i) {
+        kernels_.residual_up_output(blocks[0], packed_.output, plane(inputs[0]), pixels, work[i].tile,
+                                    scratch().as<void>());
+      });
+      return;
+    }
+    std::vector<Pair> pairs;
+    for (int i = 0; i + 1 < nodes; ++i)
+      pairs.push_back({&packed_.synthesis_fusion[level][i], &outputs[i], &outputs[i + 1]});
+    inputs = fuse(pairs);
+    if (trace != nullptr) {
+      for (int i = 0; i + 1 < nodes; ++i) {
+        record(*trace, "synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), inputs[i]);
+      }
+    }
+  }
+}
+
+// One layer of all four hyper transforms, by strips of rows.
+Latents Networks::hyper_layer(const std::array<const PackedConv*, kBottlenecks>& convs, const Latents& in, int stride,
+                              bool leaky, bool shuffle) {
+  const int height = (in[0].height + stride - 1) / stride, width = (in[0].width + stride - 1) / stride;
+  const int scale = shuffle ? 2 : 1;
+  Latents out;
+  for (int b = 0; b < kBottlenecks; ++b) {
+    out[b] = Tensor(*buffers_, DType::kI16, scale * height, scale * width, convs[b]->outputs / (scale * scale));
+  }
+  constexpr int kRows = 16;
+  const int strips = (height + kRows - 1) / kRows;
+  threads_.run(static_cast<std::int64_t>(kBottlenecks) * strips, [&](std::int64_t i) {
+    const int b = static_cast<int>(i / strips), strip = static_cast<int>(i % strips);
+    kernels_.conv3x3_s16(*convs[b], plane(in[b]), plane(out[b]), stride, leaky, shuffle, strip * kRows,
+                         std::min(height, (strip + 1) * kRows), scratch().as<void>());
+  });
+  return out;
+}
+
+Latents Networks::hyper_analyse(const Latents& latents) {
+  constexpr int kStrides[5] = {1, 1, 2, 1, 2};
+  Latents result;
+  for (int k = 0; k < 5; ++k) {
+    std::array<const PackedConv*, kBottlenecks> convs;
+    for (int b = 0; b < kBottlenecks; ++b) convs[b] = &packed_.bottleneck[b].hyper_analysis[k];
+    result = hyper_layer(convs, k == 0 ? latents : result, kStrides[k], k < 4, false);
+  }
+  return result;
+}
+
+Latents Networks::hyper_synthesise(const Latents& hyper_latents) {
+  Latents result;
+  for (int k = 0; k < 5; ++k) {
+    std::array<const PackedConv*, kBottlenecks> convs;
+    for (int b = 0; b < kBottlenecks; ++b) convs[b] = &packed_.bottleneck[b].hyper_synthesis[k];
+    result = hyper_layer(convs, k == 0 ? hyper_latents : result, 1, k < 4, k == 1 || k == 3);
+  }
+  return result;
+}
+
+void Networks::parameters(const Latents& psi, const Latents& decoded, Stage stage, Latents& mean, Latents& index) {
+  const int height = mean[0].height;
+  constexpr int kRows = 8;
+  const int strips = (height + kRows - 1) / kRows;
+  threads_.run(static_cast<std::int64_t>(kBottlenecks) * strips, [&](std::int64_t i) {
+    const int b = static_cast<int>(i / strips), strip = static_cast<int>(i % strips);
+    const BufferPool::Lease memory = scratch();
+    for (int row = strip * kRows; row < std::min(height, (strip + 1) * kRows); ++row) {
+      kernels_.parameters_row(packed_.bottleneck[b].parameters, plane(psi[b]), plane(decoded[b]), plane(mean[b]),
+                              plane(index[b]), row, parity_of(stage), memory.as<void>());
+    }
+  });
+}
+
+}  // namespace treenet::cpu

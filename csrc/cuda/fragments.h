@@ -1,0 +1,218 @@
+// How a warp works on 16 positions and 32 channels at a time: the layout that all kernels share, and the steps on it.
+//
+// Lane (g, t), g = lane / 4, t = lane % 4, owns channels 8t..8t+7 of positions g and g+8, "rows" h = 0 and 1. It loads
+// and stores them as 8 (u8) or 16 (s16) bytes in one piece. The tensor cores leave the order of the inner index and of
+// the output columns open, so weights are packed (weights.h) such that a lane's owned channels are its part of operand
+// A, and its part of the results of four products: what one product gives is operand A of the next, and no value ever
+// crosses lanes.
+#pragma once
+
+#include <type_traits>
+
+#include "cuda/mma.h"
+#include "cuda/weights.h"
+
+namespace treenet::cuda {
+
+inline constexpr int kChannels = 32;
+inline constexpr int kRows = 16;  // positions of a warp's tile
+inline constexpr int kOwned = 8;  // channels of a lane
+
+struct Lane {
+  int g, t;
+};
+__device__ __forceinline__ Lane this_lane() {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  return {lane / 4, lane % 4};
+}
+
+// Sums of 32 outputs at 16 positions: at(h, c) is owned channel c of row h.
+struct Sums {
+  FragmentD d[4];
+
+  __device__ __forceinline__ std::int32_t& at(int h, int c) { return d[c / 2][2 * h + c % 2]; }
+  __device__ __forceinline__ std::int32_t at(int h, int c) const { return d[c / 2][2 * h + c % 2]; }
+};
+
+// Values of the lane's owned channels, one per channel of a row.
+template <class T>
+struct Owned {
+  T value[kOwned];
+};
+
+// Owned channels of a per-channel array, from 8t on; 16-byte loads.
+template <class T>
+__device__ __forceinline__ Owned<T> load_owned(const T* values, int t) {
+  static_assert(sizeof(T) == 4);
+  const uint4 low = __ldg(reinterpret_cast<const uint4*>(values + kOwned * t));
+  const uint4 high = __ldg(reinterpret_cast<const uint4*>(values + kOwned * t) + 1);
+  Owned<T> owned;
+  const std::uint32_t words[kOwned] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+  for (int c = 0; c < kOwned; ++c) {
+    if constexpr (std::is_same_v<T, float>) {
+      owned.value[c] = __uint_as_float(words[c]);
+    } else {
+      owned.value[c] = static_cast<T>(words[c]);
+    }
+  }
+  return owned;
+}
+
+// ---- operand A ------------------------------------------------------------------------------------------------------
+
+// Eight bytes: channels 8t..8t+3 and 8t+4..8t+7 of one position.
+__device__ __forceinline__ uint2 pack_bytes(const Owned<std::int32_t>& v) {
+  const auto word = [&](int c) {
+    const std::uint32_t low = __byte_perm(v.value[c], v.value[c + 1], 0x0040);
+    const std::uint32_t high = __byte_perm(v.value[c + 2], v.value[c + 3], 0x0040);
+    return __byte_perm(low, high, 0x5410);
+  };
+  return {word(0), word(4)};
+}
+
+// The same of s16 values, split into their low and high bytes.
+struct Planes {
+  uint2 low, high;
+};
+__device__ __forceinline__ uint4 pack_words(const Owned<std::int32_t>& v) {
+  const auto word = [&](int c) { return __byte_perm(v.value[c], v.value[c + 1], 0x5410); };
+  return {word(0), word(2), word(4), word(6)};
+}
+__device__ __forceinline__ Planes split(const uint4& words) {
+  return {{__byte_perm(words.x, words.y, 0x6420), __byte_perm(words.z, words.w, 0x6420)},
+          {__byte_perm(words.x, words.y, 0x7531), __byte_perm(words.z, words.w, 0x7531)}};
+}
+
+// The two rows' bytes as operand A.
+__device__ __forceinline__ void set_operand(FragmentA& a, const uint2& row0, const uint2& row1) {
+  a[0] = row0.x;
+  a[1] = row1.x;
+  a[2] = row0.y;
+  a[3] = row1.y;
+}
+
+// ---- products -------------------------------------------------------------------------------------------------------
+
+enum class Signedness { kU8, kS8 };
+
+template <Signedness kInput>
+__device__ __forceinline__ void multiply(FragmentD& d, const FragmentA& a, std::uint32_t b0, std::uint32_t b1) {
+  if constexpr (kInput == Signedness::kU8) {
+    mma_u8_s8(d, a, b0, b1);
+  } else {
+    mma_s8_s8(d, a, b0, b1);
+  }
+}
+
+// Operand B of the four products of a group, a tap and a k-step.
+struct GroupWeights {
+  uint4 first, second;
+};
+__device__ __forceinline__ GroupWeights load_weights(const uint4* step) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  return {__ldg(step + lane), __ldg(step + kWarp + lane)};
+}
+inline constexpr int kStepWords = 2 * kWarp;  // of uint4, from one k-step's weights to the next
+
+template <Signedness kInput>
+__device__ __forceinline__ void multiply(Sums& sums, const FragmentA& a, const GroupWeights& w) {
+  multiply<kInput>(sums.d[0], a, w.first.x, w.first.y);
+  multiply<kInput>(sums.d[1], a, w.first.z, w.first.w);
+  multiply<kInput>(sums.d[2], a, w.second.x, w.second.y);
+  multiply<kInput>(sums.d[3], a, w.second.z, w.second.w);
+}
+
+__device__ __forceinline__ void set_bias(Sums& sums, const Owned<std::int32_t>& bias) {
+#pragma unroll
+  for (int c = 0; c < kOwned; ++c) sums.at(0, c) = sums.at(1, c) = bias.value[c];
+}
+
+// From the products with the high bytes of s16 inputs to where those with the low bytes are added. The whole sum fits
+// 32 bits (SPEC §9); a part of it may wrap on the way.
+__device__ __forceinline__ void shift_to_low(Sums& sums, const Owned<std::int32_t>& bias) {
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+#pragma unroll
+    for (int c = 0; c < kOwned; ++c) {
+      sums.at(h, c) = static_cast<std::int32_t>((static_cast<std::uint32_t>(sums.at(h, c)) << 8) +
+                                                static_cast<std::uint32_t>(bias.value[c]));
+    }
+  }
+}
+
+// ---- specified float steps (SPEC §2)
+// ----------------------------------------------------------------------------------
+
+__device__ __forceinline__ float scaled(std::int32_t sum, float multiplier) {
+  return __fmul_rn(__int2float_rn(sum), multiplier);
+}
+
+// clamp(rne(value) + zero, low, high); the bounds are exact floats, and rounding is monotone.
+__device__ __forceinline__ std::int32_t rounded(float value, std::int32_t zero, std::int32_t low, std::int32_t high) {
+  const float bottom = __int2float_rn(low - zero), top = __int2float_rn(high - zero);
+  return __float2int_rn(fminf(fmaxf(value, bottom), top)) + zero;
+}
+
+template <bool kWide>
+__device__ __forceinline__ std::int32_t to_activation(float value, std::int32_t zero) {
+  return kWide ? rounded(value, 0, -32768, 32767) : rounded(value, zero, 0, 255);
+}
+
+// requantise or requantise_leaky of one row of a group of 32 outputs.
+template <bool kWide, bool kLeaky>
+__device__ __forceinline__ Owned<std::int32_t> requantise(const Sums& sums, int h, const Conv& conv, int group, int t,
+                                                          std::int32_t zero) {
+  const Owned<float> multiplier = load_owned(conv.multiplier + kChannels * group, t);
+  Owned<float> negative = multiplier;
+  if constexpr (kLeaky) negative = load_owned(conv.negative + kChannels * group, t);
+  Owned<std::int32_t> result;
+#pragma unroll
+  for (int c = 0; c < kOwned; ++c) {
+    const std::int32_t sum = sums.at(h, c);
+    const float m = kLeaky && sum < 0 ? negative.value[c] : multiplier.value[c];
+    result.value[c] = to_activation<kWide>(scaled(sum, m), zero);
+  }
+  return result;
+}
+
+// GDN or its inverse of both rows: g[h][c] from a convolution's sums.
+template <bool kInverse>
+__device__ __forceinline__ void normalise(const Sums& sums, const Gdn& gdn, int t, Owned<float> (&g)[2]) {
+  const Owned<float> magnitude = load_owned(gdn.magnitude, t);
+  Owned<std::int32_t> low[2], high[2];
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+#pragma unroll
+    for (int c = 0; c < kOwned; ++c) {
+      const std::int32_t k = rounded(fabsf(scaled(sums.at(h, c), magnitude.value[c])), 0, 0, 181);
+      low[h].value[c] = k * k & 255;
+      high[h].value[c] = k * k >> 8;
+    }
+  }
+  const GroupWeights gamma = load_weights(gdn.gamma);
+  Sums norms{};
+  const auto add = [&](const Owned<std::int32_t>(&plane)[2]) {
+    FragmentA a;
+    set_operand(a, pack_bytes(plane[0]), pack_bytes(plane[1]));
+    mma_u8_u8(norms.d[0], a, gamma.first.x, gamma.first.y);
+    mma_u8_u8(norms.d[1], a, gamma.first.z, gamma.first.w);
+    mma_u8_u8(norms.d[2], a, gamma.second.x, gamma.second.y);
+    mma_u8_u8(norms.d[3], a, gamma.second.z, gamma.second.w);
+  };
+  add(high);
+  shift_to_low(norms, load_owned(gdn.beta, t));
+  add(low);
+  const Owned<float> numerator = load_owned(gdn.numerator, t);
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+#pragma unroll
+    for (int c = 0; c < kOwned; ++c) {
+      const float u = scaled(sums.at(h, c), numerator.value[c]);
+      const float root = __fsqrt_rn(__int2float_rn(norms.at(h, c)));
+      g[h].value[c] = kInverse ? __fmul_rn(u, root) : __fdiv_rn(u, root);
+    }
+  }
+}
+
+}  // namespace treenet::cuda

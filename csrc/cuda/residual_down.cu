@@ -1,0 +1,264 @@
+// The residual downsampling block (SPEC §2.5) in one launch for all nodes of a level. A block of threads works on a
+// grid of kGrid x kGrid positions of the output:
+//
+//   input   (2 kGrid + 1)^2 positions in shared memory; of the image four bytes each, the last without weight
+//   middle  t = conv1: kGrid^2 positions in shared memory
+//   result  conv2, GDN and skip, all in registers: the inner (kGrid - 2)^2 positions go to global memory
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/tile.h"
+
+namespace treenet::cuda {
+namespace {
+
+constexpr int kGrid = 16;
+constexpr int kInner = kGrid - 2;
+constexpr int kInputSide = 2 * kGrid + 1;
+constexpr int kImageColumns = kInputSide + 1;  // a tap's row is read as four pixels
+constexpr int kWarps = 8;
+constexpr int kTiles = 2;  // of a warp at a time: the whole grid in one go
+static_assert(kGrid * kGrid == kWarps * kTiles * kRows);
+
+template <DownKind kKind>
+constexpr int kMiddleAt = kKind == DownKind::kImage ? (kInputSide * kImageColumns * 4 + 127) / 128 * 128
+                                                    : kInputSide * kInputSide * kPositionBytes;
+template <DownKind kKind>
+constexpr int kTotalsAt = kMiddleAt<kKind> + kGrid * kGrid * kPositionBytes;
+template <DownKind kKind>
+constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
+
+// Column c of the input tile: even ones first, so that the positions of a convolution of stride 2 are neighbours.
+__device__ __forceinline__ int input_index(int row, int column) {
+  return row * kInputSide + (column & 1) * (kGrid + 1) + column / 2;
+}
+
+struct Block {
+  int row0, column0;  // of the grid, in the output
+  int node, image;
+  Lane lane;
+  int warp;
+};
+
+// The image's tile (SPEC §3): beyond the pixels the last row and column, beyond the whole blocks the zero point.
+__device__ void load_image(const ResidualDownParameters& p, const Block& block, std::uint32_t* tile) {
+  const PixelPlane& pixels = p.pixels[block.image];
+  const std::uint32_t zero = static_cast<std::uint32_t>(p.nodes[0].input_zero) * 0x010101u;
+  for (int i = static_cast<int>(threadIdx.x); i < kInputSide * kImageColumns; i += kWarps * kWarp) {
+    const int r = i / kImageColumns, c = i - r * kImageColumns;
+    const int y = 2 * block.row0 - 1 + r, x = 2 * block.column0 - 1 + c;
+    std::uint32_t word = zero;
+    if (y >= 0 && y < 2 * p.height && x >= 0 && x < 2 * p.width) {
+      const std::uint8_t* from =
+          pixels.data + min(y, pixels.height - 1) * pixels.row + min(x, pixels.width - 1) * pixels.column;
+      word = from[0] | static_cast<std::uint32_t>(from[pixels.channel]) << 8 |
+             static_cast<std::uint32_t>(from[2 * pixels.channel]) << 16;
+    }
+    tile[i] = word;
+  }
+}
+
+// Operands of the image's 3x3 window: lane t holds column t of the window's rows, the first two rows in `upper`.
+__device__ __forceinline__ void image_operands(const std::uint32_t* tile, const int (&corner)[2], int t,
+                                               FragmentA& upper, FragmentA& lower) {
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    upper[h] = tile[corner[h] + t];
+    upper[2 + h] = tile[corner[h] + kImageColumns + t];
+    lower[h] = tile[corner[h] + 2 * kImageColumns + t];
+    lower[2 + h] = 0;
+  }
+}
+
+// The grid's position of row h of a warp's tile m. `side` positions a row from (`from`, `from`) on; beyond the last it
+// is repeated.
+struct Place {
+  int row, column;
+  bool valid;
+};
+__device__ __forceinline__ Place place_of(int from, int side, const Block& block, int m, int h) {
+  const int k = (block.warp * kTiles + m) * kRows + block.lane.g + 8 * h;
+  const int clamped = min(k, side * side - 1);
+  return {from + clamped / side, from + clamped % side, k < side * side};
+}
+
+template <DownKind kKind>
+__device__ void compute_middle(const ResidualDownParameters& p, const ResidualBlockWeights& weights, const Block& block,
+                               const std::uint8_t* input, std::uint8_t* middle) {
+  const Lane& lane = block.lane;
+  Sums sums[kTiles];
+  if constexpr (kKind == DownKind::kImage) {
+    const Owned<std::int32_t> bias = load_owned(weights.conv1.bias, lane.t);
+    const GroupWeights first = load_weights(weights.conv1.weights);
+    const GroupWeights second = load_weights(weights.conv1.weights + kStepWords);
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+      int corner[2];
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(0, kGrid, block, m, h);
+        corner[h] = 2 * place.row * kImageColumns + 2 * place.column;
+      }
+      FragmentA upper, lower;
+      image_operands(reinterpret_cast<const std::uint32_t*>(input), corner, lane.t, upper, lower);
+      set_bias(sums[m], bias);
+      multiply<Signedness::kU8>(sums[m], upper, first);
+      multiply<Signedness::kU8>(sums[m], lower, second);
+    }
+  } else {
+    Rows rows[kTiles];
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(0, kGrid, block, m, h);
+        rows[m].at[h] = input + input_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
+      }
+    }
+    convolve<false, 9>(sums, weights.conv1, 0, rows, 0, lane.t,
+                       [](int tap) { return input_index(tap / 3, tap % 3) * kPositionBytes; });
+  }
+#pragma unroll
+  for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const Place place = place_of(0, kGrid, block, m, h);
+      const int row = block.row0 + place.row, column = block.column0 + place.column;
+      Owned<std::int32_t> v = requantise<false, true>(sums[m], h, weights.conv1, 0, lane.t, weights.middle_zero);
+      if (row < 0 || row >= p.height || column < 0 || column >= p.width) {  // padding of conv2
+#pragma unroll
+        for (int c = 0; c < kOwned; ++c) v.value[c] = weights.middle_zero;
+      }
+      store_bytes(middle + (place.row * kGrid + place.column) * kPositionBytes + kOwned * lane.t, v);
+    }
+  }
+}
+
+template <DownKind kKind>
+__device__ void compute_result(const ResidualDownParameters& p, const ResidualBlockWeights& weights, const Block& block,
+                               const std::uint8_t* input, const std::uint8_t* middle, Owned<std::int32_t>& total) {
+  constexpr bool kWide = kKind == DownKind::kLeaf;
+  const Lane& lane = block.lane;
+  Rows mid[kTiles];
+  Sums skip[kTiles], sums[kTiles];
+#pragma unroll
+  for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const Place place = place_of(1, kInner, block, m, h);
+      mid[m].at[h] = middle + ((place.row - 1) * kGrid + place.column - 1) * kPositionBytes + kOwned * lane.t;
+    }
+  }
+  if constexpr (kKind == DownKind::kImage) {
+    const Owned<std::int32_t> bias = load_owned(weights.skip.bias, lane.t);
+    const GroupWeights w = load_weights(weights.skip.weights);
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+      int corner[2];
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(1, kInner, block, m, h);
+        corner[h] = 2 * place.row * kImageColumns + 2 * place.column;
+      }
+      FragmentA upper, lower;
+      image_operands(reinterpret_cast<const std::uint32_t*>(input), corner, lane.t, upper, lower);
+      set_bias(skip[m], bias);
+      multiply<Signedness::kU8>(skip[m], upper, w);
+    }
+  } else {
+    Rows in[kTiles];
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(1, kInner, block, m, h);
+        in[m].at[h] = input + input_index(2 * place.row + 1, 2 * place.column + 1) * kPositionBytes + kOwned * lane.t;
+      }
+    }
+    convolve<false, 1>(skip, weights.skip, 0, in, 0, lane.t, [](int) { return 0; });
+  }
+  convolve<false, 9>(sums, weights.conv2, 0, mid, 0, lane.t,
+                     [](int tap) { return (tap / 3 * kGrid + tap % 3) * kPositionBytes; });
+  const Owned<float> multiplier = load_owned(weights.skip.multiplier, lane.t);
+#pragma unroll
+  for (int m = 0; m < kTiles; ++m) {
+    Owned<float> g[2];
+    normalise<false>(sums[m], weights.gdn, lane.t, g);
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const Place place = place_of(1, kInner, block, m, h);
+      const int row = block.row0 + place.row, column = block.column0 + place.column;
+      if (!place.valid || row >= p.height || column >= p.width) continue;
+      Owned<std::int32_t> v;
+#pragma unroll
+      for (int c = 0; c < kOwned; ++c) {
+        const float s = scaled(skip[m].at(h, c), multiplier.value[c]);
+        v.value[c] = to_activation<kWide>(__fadd_rn(g[h].value[c], s), weights.output_zero);
+        total.value[c] += v.value[c];
+      }
+      const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
+      store_activation<kWide>(p.output, (plane * p.height + row) * p.width + column, lane.t, v);
+    }
+  }
+}
+
+template <DownKind kKind>
+__global__ void __launch_bounds__(kWarps* kWarp, 2)
+    residual_down_kernel(const __grid_constant__ ResidualDownParameters p) {
+  std::uint8_t* const input = shared_memory();
+  std::uint8_t* const middle = input + kMiddleAt<kKind>;
+  std::int32_t* const totals = reinterpret_cast<std::int32_t*>(input + kTotalsAt<kKind>);
+
+  const int across = (p.width + kInner - 1) / kInner;
+  const int tile = static_cast<int>(blockIdx.x);
+  const Block block{tile / across * kInner - 1,
+                    tile % across * kInner - 1,
+                    static_cast<int>(blockIdx.y),
+                    static_cast<int>(blockIdx.z),
+                    this_lane(),
+                    static_cast<int>(threadIdx.x) / kWarp};
+  const ResidualBlockWeights& weights = p.nodes[block.node];
+  if constexpr (kKind == DownKind::kImage) {
+    load_image(p, block, reinterpret_cast<std::uint32_t*>(input));
+  } else {
+    const int height = 2 * p.height, width = 2 * p.width;  // of the input, whose sides are even
+    const std::int64_t plane = (static_cast<std::int64_t>(block.node / 2) * p.images + block.image) * height * width;
+    load_tile<false>(
+        static_cast<const std::uint8_t*>(p.input) + plane * kChannels, height, width, 2 * block.row0 - 1,
+        2 * block.column0 - 1, kInputSide, kInputSide, weights.input_zero, input, 0,
+        [](int r, int c) { return input_index(r, c); }, Unchanged{});
+  }
+  if (threadIdx.x < kChannels) totals[threadIdx.x] = 0;
+  __syncthreads();
+  compute_middle<kKind>(p, weights, block, input, middle);
+  __syncthreads();
+  Owned<std::int32_t> total{};
+  compute_result<kKind>(p, weights, block, input, middle, total);
+  if constexpr (kKind == DownKind::kLeaf) {
+    add_to_block(totals, total, block.lane);
+    __syncthreads();
+    add_to_image(p.sums + (static_cast<std::int64_t>(block.node) * p.images + block.image) * kChannels, totals);
+  }
+}
+
+template <DownKind kKind>
+void launch_down(int nodes, const ResidualDownParameters& p, StreamHandle stream) {
+  const int tiles = ((p.height + kInner - 1) / kInner) * ((p.width + kInner - 1) / kInner);
+  launch(residual_down_kernel<kKind>,
+         {.x = tiles, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},
+         stream, p);
+}
+
+}  // namespace
+
+void residual_down(DownKind kind, int nodes, const ResidualDownParameters& parameters, StreamHandle stream) {
+  switch (kind) {
+    case DownKind::kImage:
+      return launch_down<DownKind::kImage>(nodes, parameters, stream);
+    case DownKind::kInner:
+      return launch_down<DownKind::kInner>(nodes, parameters, stream);
+    case DownKind::kLeaf:
+      return launch_down<DownKind::kLeaf>(nodes, parameters, stream);
+  }
+}
+
+}  // namespace treenet::cuda

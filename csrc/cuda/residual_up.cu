@@ -1,0 +1,317 @@
+// The residual upsampling block (SPEC §2.6) in one launch for all nodes of a level, and with the output convolution
+// (§6) for the last. A block of threads works on a grid of kGrid x kGrid positions of the input:
+//
+//   input   (kGrid + 2)^2 positions in shared memory
+//   middle  t = conv1, shuffled: (2 kGrid)^2 positions in shared memory
+//   result  conv2, inverse GDN and skip: all in registers. Either the inner (2 kGrid - 4)^2 positions go to global
+//           memory, or (2 kGrid - 2)^2 to shared memory, of which the output convolution makes (2 kGrid - 4)^2 pixels.
+//
+// Positions of twice the resolution are kept by phases (dy, dx): one phase of conv2 reads the same columns, shifted,
+// for all of its positions, and adds the skip of the same phase in registers.
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/tile.h"
+
+namespace treenet::cuda {
+namespace {
+
+constexpr int kGrid = 16;
+constexpr int kInner = kGrid - 2;  // of the grid, what the block is for
+constexpr int kInputSide = kGrid + 2;
+constexpr int kWarps = 8;
+constexpr int kInputBytes = kInputSide * kInputSide * kPositionBytes;
+constexpr int kMiddleBytes = 4 * kGrid * kGrid * kPositionBytes;
+
+template <UpKind kKind>
+constexpr bool kReadsWide = kKind == UpKind::kFirst || kKind == UpKind::kWideInput;
+template <UpKind kKind>
+constexpr bool kWritesWide = kKind == UpKind::kFirst;
+
+// Shared memory: the input's planes, t, the features that become pixels, the sums over positions.
+template <UpKind kKind>
+constexpr int kMiddleAt = (kReadsWide<kKind> ? 2 : 1) * kInputBytes;
+template <UpKind kKind>
+constexpr int kTotalsAt = kMiddleAt<kKind> + (kKind == UpKind::kPixels ? 2 : 1) * kMiddleBytes;
+template <UpKind kKind>
+constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
+
+// The index of position (y, x) of twice the resolution: columns of one parity together.
+__device__ __forceinline__ int fine_index(int y, int x) { return (2 * y + (x & 1)) * kGrid + (x >> 1); }
+
+// From the coarse position (i, j), at fine_index(2i, 2j), to (2i + dy + u - 1, 2j + dx + v - 1), in bytes.
+__device__ __forceinline__ int fine_offset(int phase, int tap) {
+  const int y = phase / 2 + tap / 3 - 1, x = phase % 2 + tap % 3 - 1;
+  return ((2 * y + (x & 1)) * kGrid + (x >> 1)) * kPositionBytes;
+}
+
+// A rectangle of the grid, its positions counted row by row.
+struct Region {
+  int row0, column0, rows, columns;
+
+  __device__ __forceinline__ int count() const { return rows * columns; }
+};
+
+// The part of the grid where a phase's results are computed: its inner part, or all that the output convolution reads.
+template <UpKind kKind>
+__device__ __forceinline__ Region result_region(int phase) {
+  if constexpr (kKind == UpKind::kPixels) return {1 - phase / 2, 1 - phase % 2, kGrid - 1, kGrid - 1};
+  return {1, 1, kInner, kInner};
+}
+
+// Positions (row, column) in the grid of a lane's rows in tile `tile` of a region; those beyond its end repeat the
+// last.
+struct Place {
+  int row, column;
+  bool valid;
+};
+__device__ __forceinline__ Place place_of(const Region& region, int tile, int h, const Lane& lane) {
+  const int k = tile * kRows + lane.g + 8 * h;
+  const int clamped = min(k, region.count() - 1);
+  const int row = clamped / region.columns;
+  return {region.row0 + row, region.column0 + clamped - row * region.columns, k < region.count()};
+}
+
+struct Block {
+  int row0, column0;  // of the grid, in the input
+  int node, image;
+  Lane lane;
+  int warp;
+};
+
+// t: every phase of every position of the grid.
+template <bool kWide>
+__device__ void compute_middle(const ResidualUpParameters& p, const ResidualBlockWeights& weights, const Block& block,
+                               const std::uint8_t* input, std::uint8_t* middle) {
+  constexpr int kTiles = kWide ? 2 : 4;
+  constexpr int kChunks = kGrid * kGrid / (kTiles * kRows);
+  static_assert(kGrid * kGrid % (kTiles * kRows) == 0);
+  const Lane& lane = block.lane;
+  const Region region{0, 0, kGrid, kGrid};
+  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps) {
+    const int phase = unit % 4, chunk = unit / 4;
+    Rows rows[kTiles];
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(region, chunk * kTiles + m, h, lane);
+        rows[m].at[h] = input + (place.row * kInputSide + place.column) * kPositionBytes + kOwned * lane.t;
+      }
+    }
+    Sums sums[kTiles];
+    convolve<kWide, 9>(sums, weights.conv1, phase, rows, kInputBytes, lane.t,
+                       [](int tap) { return (tap / 3 * kInputSide + tap % 3) * kPositionBytes; });
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(region, chunk * kTiles + m, h, lane);
+        const int row = block.row0 + place.row, column = block.column0 + place.column;
+        Owned<std::int32_t> v = requantise<false, true>(sums[m], h, weights.conv1, phase, lane.t, weights.middle_zero);
+        if (row < 0 || row >= p.height || column < 0 || column >= p.width) {  // padding of conv2
+#pragma unroll
+          for (int c = 0; c < kOwned; ++c) v.value[c] = weights.middle_zero;
+        }
+        const int at = fine_index(2 * place.row + phase / 2, 2 * place.column + phase % 2);
+        store_bytes(middle + at * kPositionBytes + kOwned * lane.t, v);
+      }
+    }
+  }
+}
+
+// conv2, inverse GDN and skip.
+template <UpKind kKind>
+__device__ void compute_result(const ResidualUpParameters& p, const ResidualBlockWeights& weights, const Block& block,
+                               const std::uint8_t* input, const std::uint8_t* middle, std::uint8_t* features,
+                               Owned<std::int32_t>& total) {
+  constexpr bool kWideOut = kWritesWide<kKind>;
+  constexpr int kTiles = kReadsWide<kKind> ? 1 : 2;
+  const Lane& lane = block.lane;
+  constexpr int kSide = kKind == UpKind::kPixels ? kGrid - 1 : kInner;
+  constexpr int kChunks = (kSide * kSide + kTiles * kRows - 1) / (kTiles * kRows);
+  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps) {
+    const int phase = unit % 4, first = unit / 4 * kTiles;
+    const Region region = result_region<kKind>(phase);
+    // g before the skip: fewer values live at once.
+    Owned<float> g[kTiles][2];
+    {
+      Rows rows[kTiles];
+#pragma unroll
+      for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          const Place place = place_of(region, first + m, h, lane);
+          rows[m].at[h] = middle + fine_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
+        }
+      }
+      Sums sums[kTiles];
+      convolve<false, 9>(sums, weights.conv2, 0, rows, 0, lane.t, [phase](int tap) { return fine_offset(phase, tap); });
+#pragma unroll
+      for (int m = 0; m < kTiles; ++m) normalise<true>(sums[m], weights.gdn, lane.t, g[m]);
+    }
+    Rows rows[kTiles];
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(region, first + m, h, lane);
+        rows[m].at[h] = input + (place.row * kInputSide + place.column) * kPositionBytes + kOwned * lane.t;
+      }
+    }
+    Sums skip[kTiles];
+    convolve<kReadsWide<kKind>, 9>(skip, weights.skip, phase, rows, kInputBytes, lane.t,
+                                   [](int tap) { return (tap / 3 * kInputSide + tap % 3) * kPositionBytes; });
+    const Owned<float> multiplier = load_owned(weights.skip.multiplier + kChannels * phase, lane.t);
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(region, first + m, h, lane);
+        const int y = 2 * (block.row0 + place.row) + phase / 2, x = 2 * (block.column0 + place.column) + phase % 2;
+        const bool inside = y >= 0 && y < 2 * p.height && x >= 0 && x < 2 * p.width;
+        Owned<std::int32_t> v;
+#pragma unroll
+        for (int c = 0; c < kOwned; ++c) {
+          const float s = scaled(skip[m].at(h, c), multiplier.value[c]);
+          v.value[c] = to_activation<kWideOut>(__fadd_rn(g[m][h].value[c], s), weights.output_zero);
+        }
+        if constexpr (kKind == UpKind::kPixels) {
+          if (!inside) {  // padding of the output convolution
+#pragma unroll
+            for (int c = 0; c < kOwned; ++c) v.value[c] = weights.output_zero;
+          }
+          const int at = fine_index(2 * place.row + phase / 2, 2 * place.column + phase % 2);
+          if (place.valid) store_bytes(features + at * kPositionBytes + kOwned * lane.t, v);
+        } else if (inside && place.valid) {
+#pragma unroll
+          for (int c = 0; c < kOwned; ++c) total.value[c] += v.value[c];
+          const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
+          store_activation<kWideOut>(p.output, (plane * 2 * p.height + y) * 2 * p.width + x, lane.t, v);
+        }
+      }
+    }
+  }
+}
+
+// The output convolution: columns 0 to 2 of one product are the colours.
+__device__ void compute_pixels(const ResidualUpParameters& p, const Block& block, const std::uint8_t* features) {
+  const Lane& lane = block.lane;
+  const PixelPlane& pixels = p.pixels[block.image];
+  const Region region{1, 1, kInner, kInner};
+  const int tiles = (region.count() + kRows - 1) / kRows;
+  const uint2* weights = reinterpret_cast<const uint2*>(p.pixels_conv.weights);
+  for (int unit = block.warp; unit < 4 * tiles; unit += kWarps) {
+    const int phase = unit % 4, tile = unit / 4;
+    FragmentD d;
+    d[0] = d[2] = __ldg(p.pixels_conv.bias + 2 * lane.t);
+    d[1] = d[3] = __ldg(p.pixels_conv.bias + 2 * lane.t + 1);
+    const std::uint8_t* rows[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const Place place = place_of(region, tile, h, lane);
+      rows[h] = features + fine_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
+    }
+#pragma unroll
+    for (int tap = 0; tap < 9; ++tap) {
+      const uint2 w = __ldg(weights + tap * kWarp + 4 * lane.g + lane.t);
+      const int shift = fine_offset(phase, tap);
+      FragmentA a;
+      set_operand(a, *reinterpret_cast<const uint2*>(rows[0] + shift),
+                  *reinterpret_cast<const uint2*>(rows[1] + shift));
+      mma_u8_s8(d, a, w.x, w.y);
+    }
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const Place place = place_of(region, tile, h, lane);
+      const int y = 2 * (block.row0 + place.row) + phase / 2, x = 2 * (block.column0 + place.column) + phase % 2;
+      std::int32_t value[2];
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float multiplier = __ldg(p.pixels_conv.multiplier + 2 * lane.t + e);
+        value[e] = rounded(scaled(d[2 * h + e], multiplier), 0, 0, 255);
+      }
+      const std::int32_t blue = __shfl_down_sync(kAllLanes, value[0], 1);  // lane t = 0 has red and green, t = 1 blue
+      if (lane.t != 0 || !place.valid || y >= pixels.height || x >= pixels.width) continue;
+      std::uint8_t* to = pixels.data + y * pixels.row + x * pixels.column;
+      if (pixels.grey) {
+        *to = static_cast<std::uint8_t>((2 * (value[0] + value[1] + blue) + 3) / 6);
+      } else {
+        to[0] = static_cast<std::uint8_t>(value[0]);
+        to[pixels.channel] = static_cast<std::uint8_t>(value[1]);
+        to[2 * pixels.channel] = static_cast<std::uint8_t>(blue);
+      }
+    }
+  }
+}
+
+template <UpKind kKind>
+__global__ void __launch_bounds__(kWarps* kWarp, kReadsWide<kKind> ? 1 : 2)
+    residual_up_kernel(const __grid_constant__ ResidualUpParameters p) {
+  constexpr bool kWide = kReadsWide<kKind>;
+  std::uint8_t* const input = shared_memory();
+  std::uint8_t* const middle = input + kMiddleAt<kKind>;
+  std::uint8_t* const features = middle + kMiddleBytes;  // of kPixels
+  std::int32_t* const totals = reinterpret_cast<std::int32_t*>(input + kTotalsAt<kKind>);
+
+  const int across = (p.width + kInner - 1) / kInner;
+  const int tile = static_cast<int>(blockIdx.x);
+  const Block block{tile / across * kInner - 1,
+                    tile % across * kInner - 1,
+                    static_cast<int>(blockIdx.y),
+                    static_cast<int>(blockIdx.z),
+                    this_lane(),
+                    static_cast<int>(threadIdx.x) / kWarp};
+  const ResidualBlockWeights& weights = p.nodes[block.node];
+
+  const std::int64_t plane = (static_cast<std::int64_t>(block.node) * p.images + block.image) * p.height * p.width;
+  const auto load = [&](auto convert) {
+    load_tile<kWide>(
+        static_cast<const std::uint8_t*>(p.input) + plane * kChannels * (kWide ? 2 : 1), p.height, p.width,
+        block.row0 - 1, block.column0 - 1, kInputSide, kInputSide, weights.input_zero, input, kInputBytes,
+        [](int r, int c) { return r * kInputSide + c; }, convert);
+  };
+  if constexpr (kKind == UpKind::kFirst) {
+    load(Gain{p.gain + (block.image * static_cast<int>(gridDim.y) + block.node) * kChannels});
+  } else {
+    load(Unchanged{});
+  }
+  if (threadIdx.x < kChannels) totals[threadIdx.x] = 0;
+  __syncthreads();
+  compute_middle<kWide>(p, weights, block, input, middle);
+  __syncthreads();
+  Owned<std::int32_t> total{};
+  compute_result<kKind>(p, weights, block, input, middle, features, total);
+  if constexpr (kKind == UpKind::kPixels) {
+    __syncthreads();
+    compute_pixels(p, block, features);
+  } else {
+    add_to_block(totals, total, block.lane);
+    __syncthreads();
+    add_to_image(p.sums + (static_cast<std::int64_t>(block.node) * p.images + block.image) * kChannels, totals);
+  }
+}
+
+template <UpKind kKind>
+void launch_up(int nodes, const ResidualUpParameters& p, StreamHandle stream) {
+  const int tiles = ((p.height + kInner - 1) / kInner) * ((p.width + kInner - 1) / kInner);
+  launch(residual_up_kernel<kKind>,
+         {.x = tiles, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},
+         stream, p);
+}
+
+}  // namespace
+
+void residual_up(UpKind kind, int nodes, const ResidualUpParameters& parameters, StreamHandle stream) {
+  switch (kind) {
+    case UpKind::kFirst:
+      return launch_up<UpKind::kFirst>(nodes, parameters, stream);
+    case UpKind::kWideInput:
+      return launch_up<UpKind::kWideInput>(nodes, parameters, stream);
+    case UpKind::kInner:
+      return launch_up<UpKind::kInner>(nodes, parameters, stream);
+    case UpKind::kPixels:
+      return launch_up<UpKind::kPixels>(nodes, parameters, stream);
+  }
+}
+
+}  // namespace treenet::cuda

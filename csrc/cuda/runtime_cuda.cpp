@@ -1,0 +1,152 @@
+#include <cuda_runtime_api.h>
+
+#include <new>
+#include <string>
+
+#include "codec/error.h"
+#include "cuda/launch.h"
+#include "cuda/runtime.h"
+
+namespace treenet::cuda {
+namespace {
+
+[[noreturn]] void fail(const std::string& what, cudaError_t error) {
+  throw Error(ErrorCode::kBackend, "CUDA: " + what + ": " + cudaGetErrorString(error));
+}
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // an error that is reported is not to be found again by the next check
+  fail(what, error);
+}
+
+cudaStream_t stream_of(StreamHandle handle) { return static_cast<cudaStream_t>(handle); }
+
+}  // namespace
+
+int device_count(std::string& why) {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaSuccess && count > 0) return count;
+  cudaGetLastError();
+  why = error == cudaSuccess ? "there is none" : cudaGetErrorString(error);
+  return 0;
+}
+
+DeviceProperties device_properties(int device) {
+  cudaDeviceProp p;
+  check(cudaGetDeviceProperties(&p, device), "the device's properties");
+  return {.name = p.name,
+          .major = p.major,
+          .minor = p.minor,
+          .multiprocessors = p.multiProcessorCount,
+          .memory_bytes = p.totalGlobalMem};
+}
+
+DeviceGuard::DeviceGuard(int device) {
+  check(cudaGetDevice(&previous_), "the current device");
+  if (previous_ != device) check(cudaSetDevice(device), "choosing the device");
+  device_ = device;
+}
+DeviceGuard::~DeviceGuard() {
+  if (previous_ != device_) cudaSetDevice(previous_);
+}
+
+DeviceBuffer::DeviceBuffer(std::size_t bytes) : size_(bytes) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, bytes);
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+    fail("allocating " + std::to_string(bytes >> 20) + " MiB of the device's memory", error);
+  }
+  data_ = {data, [](void* memory) { cudaFree(memory); }};
+}
+
+PinnedBuffer::PinnedBuffer(std::size_t bytes) : size_(bytes) {
+  void* data = nullptr;
+  const cudaError_t error = cudaHostAlloc(&data, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+    fail("allocating " + std::to_string(bytes >> 20) + " MiB of page-locked memory", error);
+  }
+  data_ = {data, [](void* memory) { cudaFreeHost(memory); }};
+  check(cudaHostGetDevicePointer(&device_data_, data, 0), "mapping page-locked memory");
+}
+
+Stream::Stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+  handle_ = stream;
+}
+Stream::~Stream() { cudaStreamDestroy(stream_of(handle_)); }
+
+void copy_to_device(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(stream)), "copying to the device");
+}
+void copy_to_host(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_of(stream)), "copying to the host");
+}
+void fill_zero(void* to, std::size_t bytes, StreamHandle stream) {
+  check(cudaMemsetAsync(to, 0, bytes, stream_of(stream)), "clearing memory");
+}
+void wait(StreamHandle stream) { check(cudaStreamSynchronize(stream_of(stream)), "running the kernels"); }
+
+Event::Event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  handle_ = event;
+}
+Event::~Event() { cudaEventDestroy(static_cast<cudaEvent_t>(handle_)); }
+void Event::record(StreamHandle stream) {
+  check(cudaEventRecord(static_cast<cudaEvent_t>(handle_), stream_of(stream)), "recording an event");
+}
+bool Event::passed() const {
+  const cudaError_t error = cudaEventQuery(static_cast<cudaEvent_t>(handle_));
+  if (error == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  check(error, "running the kernels");
+  return true;
+}
+
+void Event::wait() const noexcept { cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)); }
+
+struct Graph::State {
+  cudaGraphExec_t exec = nullptr;
+};
+
+Graph::Graph(const std::function<void(StreamHandle)>& work) : state_(std::make_unique<State>()) {
+  const Stream stream;
+  const cudaStream_t handle = stream_of(stream.handle());
+  check(cudaStreamBeginCapture(handle, cudaStreamCaptureModeThreadLocal), "recording kernels");
+  cudaGraph_t graph = nullptr;
+  try {
+    work(stream.handle());
+  } catch (...) {
+    cudaStreamEndCapture(handle, &graph);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaGetLastError();
+    throw;
+  }
+  check(cudaStreamEndCapture(handle, &graph), "recording kernels");
+  const cudaError_t error = cudaGraphInstantiate(&state_->exec, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "making a graph of kernels");
+}
+Graph::~Graph() {
+  if (state_->exec != nullptr) cudaGraphExecDestroy(state_->exec);
+}
+void Graph::launch(StreamHandle stream) const {
+  check(cudaGraphLaunch(state_->exec, stream_of(stream)), "launching the kernels");
+}
+
+void prepare_kernel(const void* kernel, std::size_t shared_bytes) {
+  constexpr std::size_t kWithoutAsking = 48 << 10;
+  if (shared_bytes <= kWithoutAsking) return;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+        "a kernel's shared memory");
+}
+void check_launch() { check(cudaGetLastError(), "launching a kernel"); }
+
+}  // namespace treenet::cuda

@@ -1,0 +1,89 @@
+// The memory of one batch on its way through the networks, kept for the next batch of the same size: device memory,
+// what host and device share, and the recorded launches.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "codec/geometry.h"
+#include "cuda/kernels.h"
+#include "cuda/runtime.h"
+
+namespace treenet::cuda {
+
+enum class Direction { kEncode, kDecode };
+
+// The coded symbols of one parity of the latents, and their tables, image after image; and where the runs of an image
+// begin (kernels.h). In the host's memory.
+struct CodedStage {
+  std::int32_t* row_begin;  // [image][4 height + 1]
+  std::uint8_t* tables;     // [image][capacity]
+  std::int16_t* symbols;    // [image][capacity]
+};
+
+// What host and device share. Both see the same structure, each at its own addresses.
+struct SharedMemory {
+  PixelPlane* pixels;               // [image]
+  float* gain;                      // [image][4][32]
+  std::int16_t* hyper_symbols;      // [image][4 hyper_height hyper_width 32], in the order of coding
+  std::array<CodedStage, 2> coded;  // by parity
+};
+
+// On the device alone; [node or bottleneck][image][height][width][channels].
+struct DeviceMemory {
+  PixelPlane* pixels;  // copies of what the host shares
+  float* gain;
+  void* level[2];          // outputs of a level or of its fusions, in turn
+  std::int16_t* hyper[2];  // layers of the hyper transforms, in turn
+  std::int16_t* hyper_latents;
+  std::int16_t* psi;
+  std::int16_t* latents;  // of the encoder, as are the symbols
+  std::int16_t* symbols;
+  std::int16_t* mean;
+  std::int16_t* decoded;
+  std::uint8_t* index;
+  std::int32_t* row_begin;          // as in CodedStage
+  unsigned long long* level_sums;   // [node][image][32]
+  unsigned long long* middle_sums;  // [pair][image][32], right behind
+};
+
+class Space {
+ public:
+  Space(const Geometry& geometry, int images, Direction direction);
+  ~Space() { done.wait(); }  // the device may still work on it
+  Space(const Space&) = delete;
+  Space& operator=(const Space&) = delete;
+
+  // What a space of this size takes of the device's memory.
+  static std::size_t device_bytes(const Geometry& geometry, int images, Direction direction);
+
+  const Geometry geometry;
+  const int images;
+  const Direction direction;
+
+  std::int64_t positions() const { return std::int64_t{geometry.latent_height} * geometry.latent_width; }
+  std::int64_t hyper_positions() const { return std::int64_t{geometry.hyper_height} * geometry.hyper_width; }
+  std::int64_t capacity() const;  // of a coded stage of an image
+  // Of a whole segment.
+  int segment_rows() const { return geometry.segments[0].y_end; }
+  int hyper_segment_rows() const { return geometry.segments[0].z_end; }
+  std::size_t bytes_of_sums() const;  // of both levels and middles
+  std::size_t bytes_of_call() const;  // of pixels and gain, which lie one behind the other in both memories
+
+  DeviceMemory device;
+  SharedMemory shared, shared_device;
+
+  // Puts `work` into the stream: recorded as launch `number` when it is first run.
+  void run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work);
+
+  Event done;  // of the last call
+
+ private:
+  DeviceBuffer device_memory_;
+  PinnedBuffer shared_memory_;
+  std::array<std::unique_ptr<Graph>, 3> graphs_;
+};
+
+}  // namespace treenet::cuda

@@ -1,0 +1,181 @@
+// Between positions of the latents and symbols in the order of coding (SPEC §7.2): what the host's entropy coder reads
+// and writes, in its own memory, is only what is coded.
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+
+namespace treenet::cuda {
+namespace {
+
+constexpr int kWarps = 4;
+constexpr int kScanThreads = 256;
+constexpr int kLanes = 32;  // the channels of a position
+
+// Row `row` of bottleneck b among the runs of its image, and where it lies.
+struct Run {
+  int b, row;
+};
+__device__ __forceinline__ int run_number(const Run& run, int height, int segment_rows) {
+  const int begin = run.row / segment_rows * segment_rows;
+  const int rows = min(segment_rows, height - begin);
+  return kBottleneckCount * begin + run.b * rows + run.row - begin;
+}
+
+struct Warp {
+  int lane, image;
+  Run run;
+  bool valid;
+};
+__device__ __forceinline__ Warp this_warp(int height) {
+  const int thread = static_cast<int>(threadIdx.x);
+  const int k = static_cast<int>(blockIdx.x) * kWarps + thread / kWarp;
+  return {thread % kWarp,
+          static_cast<int>(blockIdx.z),
+          {k % kBottleneckCount, k / kBottleneckCount},
+          k < kBottleneckCount * height};
+}
+
+// What a launch needs to know beside its parameters.
+template <class Parameters>
+struct OfParity {
+  Parameters p;
+  int parity;
+};
+
+// Visits the positions of one parity of the warp's row. A lane is a channel: visit(element, index, coded, rank), rank
+// counting the coded symbols of the row from 0; returns their number.
+template <class Visit>
+__device__ __forceinline__ int for_each_symbol(const OfParity<SymbolParameters>& call, const Warp& warp, Visit visit) {
+  const SymbolParameters& p = call.p;
+  const std::int64_t plane = static_cast<std::int64_t>(warp.run.b) * p.images + warp.image;
+  const std::int64_t row = (plane * p.height + warp.run.row) * p.width;
+  int count = 0;
+  for (int column = (warp.run.row + call.parity) & 1; column < p.width; column += 2) {
+    const std::int64_t element = (row + column) * kLanes + warp.lane;
+    const int index = p.index[element];
+    const unsigned coded = __ballot_sync(kAllLanes, index >= p.skip);
+    visit(element, index, index >= p.skip, count + __popc(coded & ((1u << warp.lane) - 1)));
+    count += __popc(coded);
+  }
+  return count;
+}
+
+__device__ __forceinline__ std::int32_t* runs_of(const SymbolParameters& p, std::int32_t* begins, int image) {
+  return begins + static_cast<std::int64_t>(image) * (kBottleneckCount * p.height + 1);
+}
+
+// The number of coded symbols of every run.
+__global__ void __launch_bounds__(kWarps* kWarp) count_kernel(const __grid_constant__ OfParity<SymbolParameters> call) {
+  const Warp warp = this_warp(call.p.height);
+  if (!warp.valid) return;
+  const int count = for_each_symbol(call, warp, [](std::int64_t, int, bool, int) {});
+  if (warp.lane == 0) {
+    runs_of(call.p, call.p.row_begin, warp.image)[run_number(warp.run, call.p.height, call.p.segment_rows)] = count;
+  }
+}
+
+// From these numbers to where each run begins, for an image a block. Every thread sums a stretch of runs, then one
+// thread the stretches.
+__global__ void __launch_bounds__(kScanThreads) scan_kernel(const __grid_constant__ SymbolParameters p) {
+  std::int32_t* const stretch = reinterpret_cast<std::int32_t*>(shared_memory());
+  std::int32_t* const runs = runs_of(p, p.row_begin, static_cast<int>(blockIdx.x));
+  std::int32_t* const host = runs_of(p, p.row_begin_host, static_cast<int>(blockIdx.x));
+  const int count = kBottleneckCount * p.height;
+  const int each = (count + kScanThreads - 1) / kScanThreads, thread = static_cast<int>(threadIdx.x);
+  const int begin = min(count, thread * each), end = min(count, begin + each);
+  std::int32_t sum = 0;
+  for (int i = begin; i < end; ++i) sum += runs[i];
+  stretch[thread] = sum;
+  __syncthreads();
+  if (thread == 0) {
+    std::int32_t before = 0;
+    for (int i = 0; i < kScanThreads; ++i) {
+      const std::int32_t own = stretch[i];
+      stretch[i] = before;
+      before += own;
+    }
+    runs[count] = host[count] = before;
+  }
+  __syncthreads();
+  std::int32_t at = stretch[thread];
+  for (int i = begin; i < end; ++i) {
+    const std::int32_t own = runs[i];
+    runs[i] = host[i] = at;
+    at += own;
+  }
+}
+
+__global__ void __launch_bounds__(kWarps* kWarp)
+    gather_kernel(const __grid_constant__ OfParity<SymbolParameters> call) {
+  const SymbolParameters& p = call.p;
+  const Warp warp = this_warp(p.height);
+  if (!warp.valid) return;
+  const std::int64_t begin =
+      warp.image * p.capacity + runs_of(p, p.row_begin, warp.image)[run_number(warp.run, p.height, p.segment_rows)];
+  for_each_symbol(call, warp, [&](std::int64_t element, int index, bool coded, int rank) {
+    if (!coded) return;
+    p.coded_tables[begin + rank] = static_cast<std::uint8_t>(index);
+    if (p.symbols != nullptr) p.coded_symbols[begin + rank] = p.symbols[element];
+  });
+}
+
+__global__ void __launch_bounds__(kWarps* kWarp)
+    scatter_kernel(const __grid_constant__ OfParity<SymbolParameters> call) {
+  const SymbolParameters& p = call.p;
+  const Warp warp = this_warp(p.height);
+  if (!warp.valid) return;
+  const std::int64_t begin =
+      warp.image * p.capacity + runs_of(p, p.row_begin, warp.image)[run_number(warp.run, p.height, p.segment_rows)];
+  for_each_symbol(call, warp, [&](std::int64_t element, int, bool coded, int rank) {
+    const std::int32_t symbol = coded ? p.coded_symbols[begin + rank] : 0;
+    p.decoded[element] = static_cast<std::int16_t>(min(max(64 * symbol + p.mean[element], -32768), 32767));
+  });
+}
+
+// Hyper-latents, all of them coded. A row of one bottleneck is a run here too.
+template <bool kGather>
+__global__ void __launch_bounds__(kWarps* kWarp) hyper_symbols_kernel(const __grid_constant__ HyperSymbolParameters p) {
+  const Warp warp = this_warp(p.height);
+  if (!warp.valid) return;
+  const int length = p.width * kLanes;
+  const std::int64_t plane = static_cast<std::int64_t>(warp.run.b) * p.images + warp.image;
+  std::int16_t* const latents = p.hyper_latents + (plane * p.height + warp.run.row) * length;
+  std::int16_t* const coded = p.coded + (static_cast<std::int64_t>(warp.image) * kBottleneckCount * p.height +
+                                         run_number(warp.run, p.height, p.segment_rows)) *
+                                            length;
+  for (int i = warp.lane; i < length; i += kWarp) {
+    if constexpr (kGather) {
+      coded[i] = latents[i];
+    } else {
+      latents[i] = coded[i];
+    }
+  }
+}
+
+Grid grid_of_runs(int height, int images) {
+  return {.x = (kBottleneckCount * height + kWarps - 1) / kWarps, .z = images, .threads = kWarps * kWarp};
+}
+
+}  // namespace
+
+void gather_symbols(int parity, const SymbolParameters& p, StreamHandle stream) {
+  const Grid grid = grid_of_runs(p.height, p.images);
+  const OfParity<SymbolParameters> call{p, parity};
+  launch(count_kernel, grid, stream, call);
+  launch(scan_kernel, {.x = p.images, .threads = kScanThreads, .shared_bytes = kScanThreads * sizeof(std::int32_t)},
+         stream, p);
+  launch(gather_kernel, grid, stream, call);
+}
+
+void scatter_symbols(int parity, const SymbolParameters& p, StreamHandle stream) {
+  launch(scatter_kernel, grid_of_runs(p.height, p.images), stream, OfParity<SymbolParameters>{p, parity});
+}
+
+void gather_hyper_symbols(const HyperSymbolParameters& p, StreamHandle stream) {
+  launch(hyper_symbols_kernel<true>, grid_of_runs(p.height, p.images), stream, p);
+}
+
+void scatter_hyper_symbols(const HyperSymbolParameters& p, StreamHandle stream) {
+  launch(hyper_symbols_kernel<false>, grid_of_runs(p.height, p.images), stream, p);
+}
+
+}  // namespace treenet::cuda

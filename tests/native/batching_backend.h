@@ -1,0 +1,84 @@
+// A backend that takes several images at once, as that of a device does, made of one that takes them one by one. It
+// also checks that the codec keeps to what codec/backend.h says.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "check.h"
+#include "codec/backend.h"
+
+namespace treenet::testing {
+
+class BatchingBackend final : public Backend {
+ public:
+  BatchingBackend(std::unique_ptr<Backend> single, int max_batch) : single_(std::move(single)), max_batch_(max_batch) {}
+
+  const char* name() const override { return "batching"; }
+  ThreadPool& threads() override { return single_->threads(); }
+  int max_batch(const Geometry&) const override { return max_batch_; }
+
+  std::unique_ptr<Encoding> encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
+                                   const Call& call) override {
+    check_count(images.size());
+    auto batch = std::make_unique<BatchEncoding>();
+    for (const ImageView& image : images)
+      batch->images.push_back(single_->encode(geometry, {&image, 1}, quality, call));
+    return batch;
+  }
+
+  std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities,
+                                   const Call& call) override {
+    check_count(qualities.size());
+    auto batch = std::make_unique<BatchDecoding>();
+    batch->segments = geometry.segments.size();
+    for (const int& quality : qualities) batch->images.push_back(single_->decode(geometry, {&quality, 1}, call));
+    return batch;
+  }
+
+ private:
+  struct BatchEncoding final : Encoding {
+    StageSymbols stage(int image, int segment, Stage stage) const override {
+      return images.at(image)->stage(0, segment, stage);
+    }
+    std::vector<std::unique_ptr<Encoding>> images;
+  };
+
+  struct BatchDecoding final : Decoding {
+    void prepare(Stage stage) override {
+      check_whole(stage);
+      for (const auto& image : images) image->prepare(stage);
+    }
+    StageRoom open(int image, int segment) override {
+      ++opened;
+      return images.at(image)->open(0, segment);
+    }
+    void close(int image, int segment) override {
+      ++closed;
+      images.at(image)->close(0, segment);
+    }
+    void finish(std::span<const PixelsOut> pixels) override {
+      check_whole(kStages);
+      CHECK_EQUAL(pixels.size(), images.size());
+      for (std::size_t i = 0; i < images.size(); ++i) images[i]->finish(pixels.subspan(i, 1));
+    }
+    // As many stages are done as have been prepared.
+    void check_whole(int stages) {
+      const std::size_t expected = images.size() * segments * static_cast<std::size_t>(stages);
+      CHECK_EQUAL(opened.load(), expected);
+      CHECK_EQUAL(closed.load(), expected);
+    }
+    std::vector<std::unique_ptr<Decoding>> images;
+    std::size_t segments = 0;
+    std::atomic<std::size_t> opened = 0, closed = 0;
+  };
+
+  void check_count(std::size_t images) const { CHECK(images >= 1 && images <= static_cast<std::size_t>(max_batch_)); }
+
+  const std::unique_ptr<Backend> single_;
+  const int max_batch_;
+};
+
+}  // namespace treenet::testing

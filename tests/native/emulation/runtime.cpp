@@ -1,0 +1,114 @@
+// csrc/cuda/runtime.h on the host: one device, whose memory is the host's and whose streams are done at once.
+#include "cuda/runtime.h"
+
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include "codec/error.h"
+#include "emulation/emulation.h"
+#include "emulation/stream.h"
+
+namespace treenet::cuda {
+namespace {
+
+using Recording = std::vector<std::function<void()>>;
+
+struct StreamState {
+  Recording* recording = nullptr;  // where work goes instead of being done
+};
+
+// That of a stream which records; null of all others.
+Recording* recording(StreamHandle stream) {
+  return stream == nullptr ? nullptr : static_cast<const StreamState*>(stream)->recording;
+}
+
+constexpr std::align_val_t kAlignment{256};
+
+// Exactly as many bytes as asked for, so that the address sanitizer finds what goes beyond.
+std::shared_ptr<void> allocate(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  void* const data = ::operator new(bytes, kAlignment, std::nothrow);
+  if (data == nullptr) {
+    throw Error(ErrorCode::kBackend, "no " + std::to_string(bytes) + " bytes of memory on the emulated device");
+  }
+  std::memset(data, emulation::kPoison, bytes);
+  return {data, [](void* memory) { ::operator delete(memory, kAlignment); }};
+}
+
+void copy(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
+  if (bytes == 0) return;
+  emulation::submit(stream, [=] { std::memcpy(to, from, bytes); });
+}
+
+void check_device(int device) {
+  if (device != 0) throw Error(ErrorCode::kBackend, "no CUDA device " + std::to_string(device) + ": there is one, 0");
+}
+
+}  // namespace
+
+void emulation::submit(StreamHandle stream, std::function<void()> work) {
+  if (Recording* const steps = recording(stream)) {
+    steps->push_back(std::move(work));
+  } else {
+    work();
+  }
+}
+
+int device_count(std::string&) { return 1; }
+
+DeviceProperties device_properties(int device) {
+  check_device(device);
+  return {"emulated", 9, 0, 4, std::size_t{1} << 30};
+}
+
+DeviceGuard::DeviceGuard(int device) : previous_(0), device_(device) { check_device(device); }
+DeviceGuard::~DeviceGuard() = default;
+
+DeviceBuffer::DeviceBuffer(std::size_t bytes) : data_(allocate(bytes)), size_(bytes) {}
+
+PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(allocate(bytes)), device_data_(data_.get()), size_(bytes) {}
+
+Stream::Stream() : handle_(new StreamState) {}
+Stream::~Stream() { delete static_cast<StreamState*>(handle_); }
+
+void copy_to_device(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
+  copy(to, from, bytes, stream);
+}
+
+void copy_to_host(void* to, const void* from, std::size_t bytes, StreamHandle stream) { copy(to, from, bytes, stream); }
+
+void fill_zero(void* to, std::size_t bytes, StreamHandle stream) {
+  if (bytes == 0) return;
+  emulation::submit(stream, [=] { std::memset(to, 0, bytes); });
+}
+
+void wait(StreamHandle stream) {
+  if (recording(stream) != nullptr) throw Error(ErrorCode::kBackend, "wait for a stream that is recorded");
+}
+
+// Streams are done at once.
+Event::Event() : handle_(nullptr) {}
+Event::~Event() = default;
+void Event::record(StreamHandle stream) {
+  if (recording(stream) != nullptr) throw Error(ErrorCode::kBackend, "an event in a stream that is recorded");
+}
+bool Event::passed() const { return true; }
+void Event::wait() const noexcept {}
+
+struct Graph::State {
+  Recording steps;
+};
+
+Graph::Graph(const std::function<void(StreamHandle)>& work) : state_(std::make_unique<State>()) {
+  StreamState stream{&state_->steps};
+  work(&stream);
+}
+
+Graph::~Graph() = default;
+
+void Graph::launch(StreamHandle stream) const {
+  for (const auto& step : state_->steps) emulation::submit(stream, step);
+}
+
+}  // namespace treenet::cuda

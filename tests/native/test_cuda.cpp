@@ -1,0 +1,127 @@
+// The CUDA backend, its kernels run by the emulation: the bytes, pixels and intermediate tensors of the scalar kernels, for all sizes,
+// batches, layouts of pixels, and orders in which threads run.
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "codec/codec.h"
+#include "codec_fixtures.h"
+#include "cuda/backend.h"
+#include "emulation/schedule.h"
+
+namespace treenet {
+namespace {
+
+using testing::Bytes;
+using testing::image;
+using testing::model;
+
+Codec device_codec() { return Codec(model(), std::make_unique<cuda::CudaBackend>(*model(), 0, 2)); }
+Codec scalar_codec() { return testing::codec("scalar", 2); }
+
+// Every tensor that the device's trace has is that of the scalar kernels.
+void check_traces(const Trace& device, const Trace& scalar, const std::vector<std::string>& wanted) {
+  for (const auto& [name, entry] : device.entries) {
+    const auto other = scalar.entries.find(name);
+    CHECK(other != scalar.entries.end());
+    if (entry.shape != other->second.shape || entry.data != other->second.data) {
+      const auto at = std::mismatch(entry.data.begin(), entry.data.end(), other->second.data.begin()).first;
+      throw testing::Failure(__FILE__, __LINE__, name + " differs from byte " + std::to_string(at - entry.data.begin()) + " on");
+    }
+  }
+  for (const std::string& name : wanted) CHECK(device.entries.contains(name));
+}
+
+TEST("all tensors of the encoder and of the decoder are those of the scalar kernels") {
+  const Codec device = device_codec(), scalar = scalar_codec();
+  for (const auto& [height, width] : {std::pair{16, 16}, {37, 50}, {1, 1}, {250, 33}}) {
+    const Bytes pixels = image(height, width);
+    const ImageView view = ImageView::dense(pixels.data(), height, width);
+    Trace ours, theirs;
+    const auto stream = device.encode({&view, 1}, 70, false, {.trace = &ours});
+    CHECK(stream == scalar.encode({&view, 1}, 70, false, {.trace = &theirs}));
+    check_traces(ours, theirs,
+                 {"analysis.level0.0", "analysis.level1.1", "analysis.level2.3", "analysis.level3.7", "Y.3", "Z.0",
+                  "psi.2", "mean.1", "index.0", "S.3", "Yhat.2"});
+
+    Trace our_decoder, their_decoder;
+    const ParsedStream parsed = testing::parse(stream[0]);
+    Bytes our_pixels(pixels.size()), their_pixels(pixels.size());
+    const PixelsOut to = PixelsOut::dense(our_pixels.data(), height, width, false);
+    const PixelsOut expected = PixelsOut::dense(their_pixels.data(), height, width, false);
+    device.decode({&parsed, 1}, {&to, 1}, {.trace = &our_decoder});
+    scalar.decode({&parsed, 1}, {&expected, 1}, {.trace = &their_decoder});
+    check_traces(our_decoder, their_decoder,
+                 {"Z.1", "psi.0", "mean.3", "index.2", "Yhat.0", "synthesis.level0.3", "synthesis.fusion0.2",
+                  "synthesis.level1.2", "synthesis.fusion1.1", "synthesis.level2.1", "synthesis.fusion2.0"});
+    CHECK(our_pixels == their_pixels);
+  }
+}
+
+TEST("recorded launches serve all calls of a size") {
+  const Codec device = device_codec(), scalar = scalar_codec();
+  for (const unsigned seed : {1u, 2u}) {
+    for (const int quality : {1, 100}) {
+      const Bytes pixels = image(40, 50, seed);
+      const Bytes stream = testing::encode(scalar, pixels, 40, 50, quality);
+      CHECK(testing::encode(device, pixels, 40, 50, quality) == stream);
+      CHECK(testing::decode(device, stream) == testing::decode(scalar, stream));
+    }
+  }
+}
+
+TEST("no order of threads changes a byte") {
+  const Codec device = device_codec(), scalar = scalar_codec();
+  const Bytes pixels = image(33, 70);
+  const Bytes stream = testing::encode(scalar, pixels, 33, 70, 60);
+  const Bytes decoded = testing::decode(scalar, stream);
+  for (const unsigned seed : {0u, 1u, 2u, 3u}) {
+    cuda::emulation::set_schedule(seed);
+    CHECK(testing::encode(device, pixels, 33, 70, 60) == stream);
+    CHECK(testing::decode(device, stream) == decoded);
+  }
+  cuda::emulation::set_schedule(0);
+}
+
+TEST("batches, of several qualities and of grey images, planar and upside down") {
+  const Codec device = device_codec(), scalar = scalar_codec();
+  constexpr int kHeight = 20, kWidth = 45, kImages = 3;
+  constexpr std::ptrdiff_t kPlane = kHeight * kWidth;
+  std::vector<Bytes> planar(kImages), streams;
+  std::vector<ImageView> views;
+  for (int i = 0; i < kImages; ++i) {
+    const Bytes pixels = image(kHeight, kWidth, static_cast<unsigned>(i));
+    streams.push_back(testing::encode(scalar, pixels, kHeight, kWidth, 50));
+    planar[i].resize(pixels.size());
+    for (std::ptrdiff_t at = 0; at < kPlane; ++at) {
+      const std::ptrdiff_t row = kHeight - 1 - at / kWidth, column = at % kWidth;
+      for (std::ptrdiff_t c = 0; c < 3; ++c) planar[i][c * kPlane + row * kWidth + column] = pixels[3 * at + c];
+    }
+    views.push_back({planar[i].data() + kPlane - kWidth, kHeight, kWidth, {-kWidth, 1, kPlane}});
+  }
+  CHECK(device.encode(views, 50, false) == streams);
+
+  streams[1] = testing::encode(scalar, image(kHeight, kWidth, 1), kHeight, kWidth, 3);
+  std::vector<ParsedStream> parsed;
+  std::vector<PixelsOut> outs;
+  std::vector<Bytes> results(kImages);
+  for (int i = 0; i < kImages; ++i) {
+    parsed.push_back(testing::parse(streams[i]));
+    const bool grey = i == 2;
+    results[i].resize(kPlane * (grey ? 1 : 3));
+    outs.push_back(PixelsOut::dense(results[i].data(), kHeight, kWidth, grey));
+  }
+  device.decode(parsed, outs);
+  for (int i = 0; i < kImages; ++i) CHECK(results[i] == testing::decode(scalar, streams[i], i == 2));
+}
+
+TEST("a device that is not there") {
+  CHECK_ERROR(cuda::CudaBackend(*model(), 7, 1), ErrorCode::kBackend, "no CUDA device 7");
+  CHECK_ERROR(cuda::CudaBackend(*model(), -1, 1), ErrorCode::kBackend, "no CUDA device -1");
+}
+
+}  // namespace
+}  // namespace treenet
