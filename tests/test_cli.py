@@ -325,7 +325,15 @@ def test_standard_output_that_is_full(photo):
     assert done.stderr == "treenet-fast: standard output: No space left on device\n"
 
 
-def test_interrupt(photograph, tmp_path):
+@pytest.fixture
+def interruptible():
+    """Children can be interrupted, though a shell that runs the tests in its background has them ignore it."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def test_interrupt(photograph, tmp_path, interruptible):
     (tmp_path / "in").mkdir()
     for i in range(200):
         os.link(_saved(photograph, tmp_path), f"in/{i}.bmp")

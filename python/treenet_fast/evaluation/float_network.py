@@ -56,7 +56,7 @@ class FloatCodec(ImageCodec):
         self.qualities = qualities
         self.parameters = {
             "torch": torch.__version__,
-            "skipped below a scale of": SKIP_BELOW,
+            "skipped below a scale of": str(SKIP_BELOW),
             "checkpoint SHA-256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         }
 
