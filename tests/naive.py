@@ -146,22 +146,21 @@ def add_and_round(g: Floats, s: Floats, limits: tuple[int, int], z: int) -> Acti
     ]
 
 
-def residual_down(tensors: Tensors, name: str, a: Activation, z: int, limits: tuple[int, int]) -> Activation:
+def residual_down(tensors: Tensors, name: str, a: Activation, z: int) -> Activation:
     """SPEC §2.5."""
-    inner = int(tensors[f"{name}.conv1.zero_point"][0])
-    t = requantise_leaky(tensors, f"{name}.conv1", convolution(tensors, f"{name}.conv1", a, z, 2), U8, inner)
-    g = gdn(tensors, f"{name}.gdn", convolution(tensors, f"{name}.conv2", t, inner), inverse=False)
+    t = requantise_leaky(tensors, f"{name}.conv1", convolution(tensors, f"{name}.conv1", a, z, 2), S16, 0)
+    g = gdn(tensors, f"{name}.gdn", convolution(tensors, f"{name}.conv2", t, 0), inverse=False)
     s = dequantise(tensors, f"{name}.skip", convolution(tensors, f"{name}.skip", a, z, 2))
-    return add_and_round(g, s, limits, int(tensors[f"{name}.zero_point"][0]))
+    return add_and_round(g, s, S16, 0)
 
 
-def residual_up(tensors: Tensors, name: str, a: Activation, z: int, limits: tuple[int, int]) -> Activation:
+def residual_up(tensors: Tensors, name: str, a: Activation, z: int, limits: tuple[int, int], z_out: int) -> Activation:
     """SPEC §2.6."""
     inner = int(tensors[f"{name}.conv1.zero_point"][0])
     t = shuffle(requantise_leaky(tensors, f"{name}.conv1", convolution(tensors, f"{name}.conv1", a, z), U8, inner))
     g = gdn(tensors, f"{name}.igdn", convolution(tensors, f"{name}.conv2", t, inner), inverse=True)
     s = shuffle(dequantise(tensors, f"{name}.skip", convolution(tensors, f"{name}.skip", a, z)))
-    return add_and_round(g, s, limits, int(tensors[f"{name}.zero_point"][0]))
+    return add_and_round(g, s, limits, z_out)
 
 
 def _linear(tensors: Tensors, name: str, values: list[int]) -> list[Fraction]:

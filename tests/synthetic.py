@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from treenet_fast.model_file import IntegerModel, content_hash, tensor_spec, validate
 from treenet_fast.model_layout import (
-    ANALYSIS_S16_LEVELS,
     BOTTLENECK_CONVOLUTIONS,
-    SYNTHESIS_S16_LEVELS,
+    SYNTHESIS_U8_LEVEL,
     mean_fraction_bits,
 )
 from treenet_fast.model_limits import context_mask
@@ -67,11 +66,12 @@ class _Builder:
         size = self.accumulators(name, source, mask)
         self.put(f"{name}.multiplier", target / size * self.spread(len(size)))
 
-    def block(self, name: str, source: float, target: float, zero_point: int, up: bool) -> None:
-        inner = int(self.random.integers(0, 256))
-        self.convolution(f"{name}.conv1", source, _U8)
-        self.put(f"{name}.conv1.zero_point", [inner])
-        size = self.accumulators(f"{name}.conv2", _U8)
+    def block(self, name: str, source: float, target: float, up: bool) -> None:
+        hidden = self.size(s16=not up)
+        self.convolution(f"{name}.conv1", source, hidden)
+        if up:
+            self.put(f"{name}.conv1.zero_point", [int(self.random.integers(0, 256))])
+        size = self.accumulators(f"{name}.conv2", hidden)
         gdn = f"{name}.igdn" if up else f"{name}.gdn"
         gamma = self.random.integers(0, 256, (32, 32)) * (self.random.random((32, 32)) < 0.3)
         beta = self.random.integers(1, 1 << 20, 32)
@@ -83,7 +83,6 @@ class _Builder:
         scale = 1 / root if up else root
         self.put(f"{gdn}.numerator", 0.8 * target / size * scale * self.spread(32))
         self.convolution(f"{name}.skip", source, 0.6 * target)
-        self.put(f"{name}.zero_point", [zero_point])
 
     def fusion(self, name: str, s16: bool) -> None:
         source, fraction = self.size(s16), 2 ** mean_fraction_bits(s16)
@@ -100,26 +99,24 @@ class _Builder:
         """The root mean square that outputs of a level aim at."""
         return _S16 if s16 else _U8
 
-    def zero_point(self, s16: bool) -> int:
-        return 0 if s16 else int(self.random.integers(90, 166))
-
     def transforms(self) -> None:
         for level in range(4):
-            s16 = level in ANALYSIS_S16_LEVELS
             for i in range(2**level):
-                self.block(f"analysis.level{level}.{i}", _U8, self.size(s16), self.zero_point(s16), up=False)
+                self.block(f"analysis.level{level}.{i}", _S16 if level else _U8, _S16, up=False)
         for b in range(4):
             self.fusion(f"analysis.fusion.{b}", s16=True)
         source = _S16
         for level in range(4):
-            s16 = level in SYNTHESIS_S16_LEVELS
-            target, zero_point = self.size(s16), self.zero_point(s16)
+            s16 = level != SYNTHESIS_U8_LEVEL
+            target, zero_point = self.size(s16), int(self.random.integers(90, 166))
             for i in range(4 - level):
-                self.block(f"synthesis.level{level}.{i}", source, target, zero_point, up=True)
+                self.block(f"synthesis.level{level}.{i}", source, target, up=True)
+                if not s16:
+                    self.put(f"synthesis.level{level}.{i}.zero_point", [zero_point])
             for i in range(3 - level):
                 self.fusion(f"synthesis.fusion{level}.{i}", s16)
             source = target
-        self.convolution("synthesis.output", _U8, 80.0)
+        self.convolution("synthesis.output", source, 80.0)
         bias = self.tensors["synthesis.output.bias"] + 110 / self.tensors["synthesis.output.multiplier"]
         self.put("synthesis.output.bias", np.rint(bias))
 

@@ -50,9 +50,7 @@ Model::Model(const TensorMap& tensors, const std::array<std::uint8_t, 32>& model
   for (int level = 0; level < kLevels; ++level) {
     for (int node = 0; node < 1 << level; ++node) {
       const std::string name = "analysis.level" + std::to_string(level) + "." + std::to_string(node);
-      const int zero_point = level == 0 ? kImageZero : analysis[level - 1][node / 2].output_zero_point;
-      analysis[level].push_back(
-          reader.residual_down(name, level == 0 ? 3 : kTransformChannels, zero_point, analysis_is_wide(level)));
+      analysis[level].push_back(reader.residual_down(name, level == 0 ? 3 : kTransformChannels));
     }
   }
   for (int b = 0; b < kBottlenecks; ++b) {
@@ -76,8 +74,7 @@ Model::Model(const TensorMap& tensors, const std::array<std::uint8_t, 32>& model
           reader.fusion(name, synthesis[level][0].output_zero_point, synthesis_is_wide(level)));
     }
   }
-  output = reader.convolution("synthesis.output", 3, kTransformChannels, 3,
-                              largest_u8(synthesis[kLevels - 1][0].output_zero_point), true);
+  output = reader.convolution("synthesis.output", 3, kTransformChannels, 3, kLargestS16, true);
 
   constexpr int kLatentChannels = kBottlenecks * kTransformChannels;
   gain_encode = reader.factors("gain.encode", {kQualities, kLatentChannels});

@@ -46,9 +46,8 @@ inline constexpr int kQualities = 100;
 inline constexpr int kGaussianTables = 64;
 inline constexpr int kImageZero = 128;  // the image's zero point (SPEC §3)
 
-// Whether the outputs of a level, and of the fusions after it, are wide: s16 with zero point 0, not u8 (SPEC §4, §6).
-constexpr bool analysis_is_wide(int level) { return level == kLevels - 1; }
-constexpr bool synthesis_is_wide(int level) { return level == 0; }
+// Whether the outputs of a level of the synthesis, and of the fusions after it, are wide: s16, not u8 (SPEC §6).
+constexpr bool synthesis_is_wide(int level) { return level != 2; }
 // Whether the inputs of a level of the synthesis are.
 constexpr bool synthesis_reads_wide(int level) { return level == 0 || synthesis_is_wide(level - 1); }
 
@@ -67,7 +66,7 @@ struct Normalisation {
   std::vector<std::uint8_t> gamma;          // [32, 32]
 };
 
-// SPEC §2.5 with GDN, §2.6 with inverse GDN.
+// SPEC §2.5 with GDN, §2.6 with inverse GDN. Zero points of s16 activations are 0.
 struct ResidualBlock {
   Convolution conv1, conv2, skip;
   Normalisation normalisation;

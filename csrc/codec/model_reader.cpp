@@ -66,9 +66,9 @@ std::vector<float> ModelReader::factors(const std::string& name, const std::vect
   return values;
 }
 
-int ModelReader::zero_point(const std::string& name, bool wide) {
+int ModelReader::zero_point(const std::string& name) {
   const int value = read<std::int32_t>(name, {1})[0];
-  if (value < 0 || value > (wide ? 0 : 255)) fail(name, "is out of range: " + std::to_string(value));
+  if (value < 0 || value > 255) fail(name, "is outside 0..255: " + std::to_string(value));
   return value;
 }
 
@@ -105,15 +105,13 @@ Normalisation ModelReader::normalisation(const std::string& name) {
   return g;
 }
 
-ResidualBlock ModelReader::residual_down(const std::string& name, int inputs, int input_zero_point, bool wide_output) {
+ResidualBlock ModelReader::residual_down(const std::string& name, int inputs) {
+  const bool image = inputs != kTransformChannels;
   ResidualBlock block;
-  block.input_zero_point = input_zero_point;
-  block.middle_zero_point = zero_point(name + ".conv1.zero_point", false);
-  block.output_zero_point = zero_point(name + ".zero_point", wide_output);
-  const std::int64_t largest = largest_u8(input_zero_point);
+  block.input_zero_point = image ? kImageZero : 0;
+  const std::int64_t largest = image ? largest_u8(kImageZero) : kLargestS16;
   block.conv1 = convolution(name + ".conv1", kTransformChannels, inputs, 3, largest, true);
-  block.conv2 = convolution(name + ".conv2", kTransformChannels, kTransformChannels, 3,
-                            largest_u8(block.middle_zero_point), false);
+  block.conv2 = convolution(name + ".conv2", kTransformChannels, kTransformChannels, 3, kLargestS16, false);
   block.normalisation = normalisation(name + ".gdn");
   block.skip = convolution(name + ".skip", kTransformChannels, inputs, 1, largest, true);
   return block;
@@ -123,8 +121,8 @@ ResidualBlock ModelReader::residual_up(const std::string& name, int input_zero_p
                                        bool wide_output) {
   ResidualBlock block;
   block.input_zero_point = input_zero_point;
-  block.middle_zero_point = zero_point(name + ".conv1.zero_point", false);
-  block.output_zero_point = zero_point(name + ".zero_point", wide_output);
+  block.middle_zero_point = zero_point(name + ".conv1.zero_point");
+  block.output_zero_point = wide_output ? 0 : zero_point(name + ".zero_point");
   const std::int64_t largest = wide_input ? kLargestS16 : largest_u8(input_zero_point);
   block.conv1 = convolution(name + ".conv1", 4 * kTransformChannels, kTransformChannels, 3, largest, true);
   block.conv2 = convolution(name + ".conv2", kTransformChannels, kTransformChannels, 3,

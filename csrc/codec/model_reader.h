@@ -28,15 +28,15 @@ class ModelReader {
   // F32 that multiplies: finite and in 2^-40..2^20.
   std::vector<float> factors(const std::string& name, const std::vector<std::int64_t>& shape);
 
-  // 0 where the activation is wide (s16).
-  int zero_point(const std::string& name, bool wide);
+  int zero_point(const std::string& name);
 
   // `largest_input` is A of SPEC §9; the accumulator's bound is checked against it.
   Convolution convolution(const std::string& name, int outputs, int inputs, int kernel, std::int64_t largest_input,
                           bool requantised);
 
   Normalisation normalisation(const std::string& name);
-  ResidualBlock residual_down(const std::string& name, int inputs, int input_zero_point, bool wide_output);
+  // Of the image (3 channels) or of a wide activation.
+  ResidualBlock residual_down(const std::string& name, int inputs);
   ResidualBlock residual_up(const std::string& name, int input_zero_point, bool wide_input, bool wide_output);
   Fusion fusion(const std::string& name, int zero_point, bool wide);
   Bottleneck bottleneck(const std::string& name);

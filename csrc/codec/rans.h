@@ -15,7 +15,7 @@
 namespace treenet {
 
 inline constexpr int kMaximumLanes = 32;
-inline constexpr size_t kSymbolsPerLane = 4096;  // a lane more has to be worth its four bytes of state
+inline constexpr size_t kSymbolsPerLane = 32768;  // a lane more has to be worth its four bytes of state
 
 // The symbols of one stage in coding order and, for each of them, the index of its table.
 struct StageSymbols {

@@ -48,11 +48,11 @@ struct PackedGdn {
   const float* magnitude;
 };
 
-// SPEC §2.5. Output is s16 for leaves, else u8.
+// SPEC §2.5.
 struct PackedResidualDown {
   PackedConv conv1, conv2, skip;
   PackedGdn gdn;
-  std::int32_t input_zero_point, middle_zero_point, output_zero_point;
+  std::int32_t input_zero_point;
 };
 
 // SPEC §2.6. conv1 and skip have two blocks of 64 outputs, one for each dy; output (dx, c) of a block is 32 * dx + c.
@@ -103,15 +103,14 @@ struct KernelTable {
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even
 
-  // Residual downsampling. `in` is the 8-bit image (3 channels) for image nodes, else u8 x 32.
+  // Residual downsampling, of the 8-bit image (3 channels) and of s16 x 32.
   void (*residual_down_image)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
-  void (*residual_down_u8)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
-  void (*residual_down_leaf)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
+  void (*residual_down_s16)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
 
   // Residual upsampling, named by the types of input and output. Tiles have even columns.
   void (*residual_up_s16_s16)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
   void (*residual_up_s16_u8)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
-  void (*residual_up_u8_u8)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
+  void (*residual_up_u8_s16)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
   // The last node with the output convolution; `out` are 8-bit RGB pixels.
   void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out, Tile,
                              void* scratch);

@@ -80,6 +80,11 @@ struct CopyS16 {
     std::memcpy(to, from, static_cast<std::size_t>(pixels) * channels * sizeof(std::int16_t));
   }
 };
+struct CopyS16Features {
+  void operator()(const std::int16_t* from, std::int16_t* to, std::int32_t pixels) const {
+    CopyS16{kChannels}(from, to, pixels);
+  }
+};
 template <class Element>
 struct WidenU8 {
   void operator()(const std::uint8_t* from, Element* to, std::int32_t pixels) const {

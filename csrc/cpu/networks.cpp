@@ -48,14 +48,11 @@ Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
   for (int level = 0; level < kLevels; ++level) {
     const int nodes = 1 << level;
     const int height = image.height >> (level + 1), width = image.width >> (level + 1);
-    const bool wide = analysis_is_wide(level);
     std::vector<Tensor> outputs;
     for (int node = 0; node < nodes; ++node) {
-      outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, height, width, kChannels);
+      outputs.emplace_back(*buffers_, DType::kI16, height, width, kChannels);
     }
-    const auto kernel = level == 0 ? kernels_.residual_down_image
-                        : wide     ? kernels_.residual_down_leaf
-                                   : kernels_.residual_down_u8;
+    const auto kernel = level == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
     const std::vector<Piece> work = pieces(nodes, height, width, kernels_.down_tile_columns);
     threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
       const Piece& piece = work[i];
@@ -102,9 +99,9 @@ void Networks::synthesise(const Latents& decoded, int quality, const Plane& pixe
       for (int node = 0; node < nodes; ++node) {
         outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, out_height, out_width, kChannels);
       }
-      const auto kernel = wide                          ? kernels_.residual_up_s16_s16
-                          : synthesis_reads_wide(level) ? kernels_.residual_up_s16_u8
-                                                        : kernels_.residual_up_u8_u8;
+      const auto kernel = !wide                         ? kernels_.residual_up_s16_u8
+                          : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
+                                                        : kernels_.residual_up_u8_s16;
       threads_.run(count, [&](std::int64_t i) {
         const int node = work[i].node;
         kernel(blocks[node], plane(inputs[node]), plane(outputs[node]), work[i].tile, scratch().as<void>());

@@ -102,14 +102,14 @@ class Packer {
   }
 
   PackedResidualDown residual_down(const ResidualBlock& block) {
+    const Layout input{.wide_input = block.conv1.inputs == kTransformChannels,
+                       .input_zero_point = block.input_zero_point};
     return {
-        .conv1 = conv(block.conv1, {.input_zero_point = block.input_zero_point}),
-        .conv2 = conv(block.conv2, {.input_zero_point = block.middle_zero_point}),
-        .skip = conv(block.skip, {.input_zero_point = block.input_zero_point}),
+        .conv1 = conv(block.conv1, input),
+        .conv2 = conv(block.conv2, {.wide_input = true}),
+        .skip = conv(block.skip, input),
         .gdn = gdn(block.normalisation),
         .input_zero_point = block.input_zero_point,
-        .middle_zero_point = block.middle_zero_point,
-        .output_zero_point = block.output_zero_point,
     };
   }
 
@@ -159,7 +159,7 @@ class Packer {
   }
 
   // The output convolution as a 1x1 convolution to (tap, colour); see kernels.h.
-  PackedOutput output(const Convolution& output, int zero_point) {
+  PackedOutput output(const Convolution& output) {
     Convolution products{.outputs = 27,
                          .inputs = kTransformChannels,
                          .kernel = 1,
@@ -175,7 +175,7 @@ class Packer {
       }
     }
     PackedOutput packed{};
-    packed.products = conv(products, {.input_zero_point = zero_point});
+    packed.products = conv(products, {.wide_input = true});
     for (int colour = 0; colour < 3; ++colour) {
       packed.bias[colour] = output.bias[colour];
       packed.multiplier[colour] = output.multiplier[colour];
@@ -238,7 +238,7 @@ PackedModel::PackedModel(const Model& source, const KernelTable& kernels) : mode
     analysis_fusion[b] = packer.fusion(model.analysis_fusion[b], true);
     bottleneck[b] = packer.bottleneck(model.bottleneck[b], model);
   }
-  output = packer.output(model.output, model.synthesis[kLevels - 1][0].output_zero_point);
+  output = packer.output(model.output);
 }
 
 }  // namespace treenet::cpu

@@ -9,37 +9,37 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kDownTileColumns = 192;
 
-// `Element` is the type of an input line, `kLineChannels` its channels a pixel, `Out` the output's type.
-template <class Element, int kLineChannels, class Load, class Out>
+// `Stored` is the input plane's type, `Element` its type in a line, `kLineChannels` a line's channels a pixel.
+template <class Stored, class Element, int kLineChannels, class Load>
 class ResidualDown {
  public:
   ResidualDown(const PackedResidualDown& block, const Plane& in, const Tile& tile, void* scratch)
       : block_(block), in_(in), column_(tile.column_begin), columns_(tile.column_end - tile.column_begin) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     input_ = LineRing<Element, 8>::make(arena, (2 * (columns_ + 2 * kBlockPixels) + 3) * kLineChannels);
-    middle_ = LineRing<U8Line, 4>::make(arena, (columns_ + 2 + 2 * kBlockPixels) * kChannels);
+    middle_ = LineRing<std::int16_t, 4>::make(arena, (columns_ + 2 + 2 * kBlockPixels) * kChannels);
     accumulators_ = arena.take<std::int32_t>(kBlock);
     gdn_ = GdnScratch::make(arena);
-    result_ = arena.take<Out>(kBlock);
+    result_ = arena.take<std::int16_t>(kBlock);
     next_middle_ = tile.row_begin - 1;
     next_input_ = 2 * next_middle_ - 1;
   }
 
   // Output row `row`, to dst[columns][32]. Rows must be asked for in ascending order.
-  void row(std::int32_t row, Out* dst) {
+  void row(std::int32_t row, std::int16_t* dst) {
     while (next_middle_ <= row + 1) compute_middle(next_middle_++);
     for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
       const std::uint8_t* taps[9];
       for (int u = 0; u < 3; ++u) {
         for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (i + v) * kChannels);
       }
-      conv_block<U8Line, 32, kChannels * sizeof(U8Line)>(taps, block_.conv2, 0, 0, accumulators_);
+      conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(taps, block_.conv2, 0, 0, accumulators_);
       const float* normalised = gdn_block<false>(block_.gdn, accumulators_, gdn_);
       const std::uint8_t* skip = bytes(input_.at(2 * row) + (2 * i + 3) * kLineChannels);
       conv_block<Element, 32, kStride>(&skip, block_.skip, 0, 0, accumulators_);
       const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-      add_skip_block<32>(normalised, accumulators_, block_.skip.multiplier, block_.output_zero_point, result_);
-      std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
+      add_skip_block<32>(normalised, accumulators_, block_.skip.multiplier, 0, result_);
+      std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(std::int16_t));
     }
   }
 
@@ -48,16 +48,16 @@ class ResidualDown {
 
   // Line `row` of t, from column column_ - 1 on.
   void compute_middle(std::int32_t row) {
-    U8Line* line = middle_.at(row);
+    std::int16_t* line = middle_.at(row);
     const std::int32_t height = in_.height / 2, width = in_.width / 2;
     const std::int32_t count = columns_ + 2;
     if (row < 0 || row >= height) {
-      fill(line, static_cast<std::ptrdiff_t>(count) * kChannels, block_.middle_zero_point);
+      fill(line, static_cast<std::ptrdiff_t>(count) * kChannels, 0);
       return;
     }
     for (; next_input_ <= 2 * row + 1; ++next_input_) {
-      load_line<std::uint8_t>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, block_.input_zero_point,
-                              kLineChannels, input_.at(next_input_), Load{});
+      load_line<Stored>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, block_.input_zero_point, kLineChannels,
+                        input_.at(next_input_), Load{});
     }
     for (std::int32_t i = 0; i < count; i += kBlockPixels) {
       const std::uint8_t* taps[9];
@@ -67,29 +67,29 @@ class ResidualDown {
         }
       }
       conv_block<Element, 32, kStride>(taps, block_.conv1, 0, 0, accumulators_);
-      requantise_block<32, true>(accumulators_, block_.conv1, 0, block_.middle_zero_point, 0, 255,
+      requantise_block<32, true>(accumulators_, block_.conv1, 0, 0, -32768, 32767,
                                  line + static_cast<std::ptrdiff_t>(i) * kChannels);
     }
-    if (column_ == 0) fill(line, kChannels, block_.middle_zero_point);
-    if (column_ + columns_ == width) fill(line + (columns_ + 1) * kChannels, kChannels, block_.middle_zero_point);
+    if (column_ == 0) fill(line, kChannels, 0);
+    if (column_ + columns_ == width) fill(line + (columns_ + 1) * kChannels, kChannels, 0);
   }
 
   const PackedResidualDown& block_;
   const Plane& in_;
   std::int32_t column_, columns_;
   std::int32_t next_middle_, next_input_;
-  LineRing<Element, 8> input_;  // from column 2 * column_ - 3 on
-  LineRing<U8Line, 4> middle_;  // from column column_ - 1 on
+  LineRing<Element, 8> input_;        // from column 2 * column_ - 3 on
+  LineRing<std::int16_t, 4> middle_;  // from column column_ - 1 on
   std::int32_t* accumulators_;
   GdnScratch gdn_;
-  Out* result_;
+  std::int16_t* result_;
 };
 
-template <class Element, int kLineChannels, class Load, class Out>
+template <class Stored, class Element, int kLineChannels, class Load>
 void residual_down(const PackedResidualDown& block, const Plane& in, const Plane& out, Tile tile, void* scratch) {
-  ResidualDown<Element, kLineChannels, Load, Out> down(block, in, tile, scratch);
+  ResidualDown<Stored, Element, kLineChannels, Load> down(block, in, tile, scratch);
   for (std::int32_t row = tile.row_begin; row < tile.row_end; ++row) {
-    down.row(row, static_cast<Out*>(out.data) +
+    down.row(row, static_cast<std::int16_t*>(out.data) +
                       (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels);
   }
 }

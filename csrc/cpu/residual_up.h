@@ -92,12 +92,6 @@ class ResidualUp {
   Out* result_;
 };
 
-struct CopyS16Features {
-  void operator()(const std::int16_t* from, std::int16_t* to, std::int32_t pixels) const {
-    CopyS16{kChannels}(from, to, pixels);
-  }
-};
-
 template <class Stored, class Element, class Load, class Out>
 void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& out, Tile tile, void* scratch) {
   Arena arena{static_cast<std::uint8_t*>(scratch)};
@@ -118,10 +112,9 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
   const std::int32_t end = tile.column_end + 2 <= width ? tile.column_end + 2 : width;
   const std::int32_t columns = end - begin;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::uint8_t> up(block, in, tile.row_begin - 1, begin, columns,
+  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t> up(block, in, tile.row_begin - 1, begin, columns,
                                                                      arena);
-  std::uint8_t* features = arena.take<std::uint8_t>((columns + kBlockPixels) * kChannels);
-  U8Line* widened = arena.take<U8Line>((columns + kBlockPixels) * kChannels);
+  std::int16_t* features = arena.take<std::int16_t>((columns + kBlockPixels) * kChannels);
   // Lines of products from column begin - 1 on; nothing lies outside the image, so nothing is added there.
   auto products = LineRing<std::int32_t, 4>::make(arena, (columns + 2 + kBlockPixels) * kChannels);
 
@@ -135,11 +128,10 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
         continue;
       }
       up.row(next, features);
-      WidenU8<U8Line>{}(features, widened, columns);
       for (std::int32_t i = 0; i < columns; i += kBlockPixels) {
-        const std::uint8_t* tap = bytes(widened + static_cast<std::ptrdiff_t>(i) * kChannels);
-        conv_block<U8Line, 32, kChannels * sizeof(U8Line)>(&tap, output.products, 0, 0,
-                                                           line + static_cast<std::ptrdiff_t>(i + 1) * kChannels);
+        const std::uint8_t* tap = bytes(features + static_cast<std::ptrdiff_t>(i) * kChannels);
+        conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(
+            &tap, output.products, 0, 0, line + static_cast<std::ptrdiff_t>(i + 1) * kChannels);
       }
       fill(line, kChannels, 0);
       fill(line + static_cast<std::ptrdiff_t>(columns + 1) * kChannels, kChannels, 0);

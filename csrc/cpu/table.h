@@ -12,12 +12,13 @@ namespace treenet::cpu::TREENET_ISA {
 // tile.
 inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 16 * kBlock * sizeof(std::int32_t);
-  constexpr std::size_t kDown = 8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(U8Line) +
-                                4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(U8Line);
+  constexpr std::size_t kDown =
+      8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(std::int16_t) +
+      4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t);
   constexpr std::size_t kUpColumns = kUpTileColumns + 4;
   constexpr std::size_t kUp = 8 * (kUpColumns / 2 + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
                               4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(U8Line) +
-                              (kUpColumns + 2 * kBlockPixels) * kChannels * (1 + sizeof(U8Line)) +
+                              (kUpColumns + 2 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
                               4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =
       3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels * sizeof(std::int16_t);
@@ -35,12 +36,11 @@ inline KernelTable make_table(const char* name) {
   table.scratch_bytes = scratch_bytes;
   table.down_tile_columns = kDownTileColumns;
   table.up_tile_columns = kUpTileColumns;
-  table.residual_down_image = residual_down<U8Line, 4, PadRgb<U8Line>, std::uint8_t>;
-  table.residual_down_u8 = residual_down<U8Line, kChannels, WidenU8<U8Line>, std::uint8_t>;
-  table.residual_down_leaf = residual_down<U8Line, kChannels, WidenU8<U8Line>, std::int16_t>;
+  table.residual_down_image = residual_down<std::uint8_t, U8Line, 4, PadRgb<U8Line>>;
+  table.residual_down_s16 = residual_down<std::int16_t, std::int16_t, kChannels, CopyS16Features>;
   table.residual_up_s16_s16 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::int16_t>;
   table.residual_up_s16_u8 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::uint8_t>;
-  table.residual_up_u8_u8 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>, std::uint8_t>;
+  table.residual_up_u8_s16 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>;
   table.residual_up_output = residual_up_output;
   table.sum_u8 = sum_positions<std::uint8_t>;
   table.sum_s16 = sum_positions<std::int16_t>;

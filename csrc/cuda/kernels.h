@@ -25,12 +25,12 @@ using ImageSums = unsigned long long*;
 struct ResidualDownParameters {
   ResidualBlockWeights nodes[kMaxNodes];
   const PixelPlane* pixels;  // [image], the input of level 0, extended to whole blocks (SPEC §3)
-  const void* input;
-  void* output;
+  const std::int16_t* input;
+  std::int16_t* output;
   ImageSums sums;             // of the outputs of kLeaf
   int images, height, width;  // of the output
 };
-// SPEC §2.5 on `nodes` nodes. kind: the image to u8, u8 to u8, u8 to s16.
+// SPEC §2.5 on `nodes` nodes. kind: the image to s16, s16 to s16, the same with the sums of its outputs.
 enum class DownKind { kImage, kInner, kLeaf };
 void residual_down(DownKind kind, int nodes, const ResidualDownParameters& parameters, StreamHandle stream);
 
@@ -44,8 +44,8 @@ struct ResidualUpParameters {
   Conv pixels_conv;           // synthesis.output: 9 taps of one product each
   int images, height, width;  // of the input
 };
-// SPEC §2.6. kind: s16 to s16 with the gain before it, s16 to u8, u8 to u8, u8 to pixels.
-enum class UpKind { kFirst, kWideInput, kInner, kPixels };
+// SPEC §2.6. kind: s16 to s16 with the gain before it, s16 to s16, s16 to u8, u8 to pixels.
+enum class UpKind { kFirst, kWide, kNarrow, kPixels };
 void residual_up(UpKind kind, int nodes, const ResidualUpParameters& parameters, StreamHandle stream);
 
 struct FusionParameters {

@@ -12,6 +12,9 @@ struct Grid {
   std::size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
+// The most shared memory that every device of compute capability 8.0 or more gives a block: that of 8.6, 8.9 and 12.0.
+inline constexpr std::size_t kMostSharedBytes = 99 * 1024;
+
 // Lets a kernel have as much shared memory as that. Error(kBackend) if the device has less.
 void prepare_kernel(const void* kernel, std::size_t shared_bytes);
 // Error(kBackend) if the last launch failed.

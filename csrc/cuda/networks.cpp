@@ -117,16 +117,16 @@ void Networks::analyse(const Space& space, const Run& run) const {
     ResidualDownParameters p{};
     std::copy(packed_.analysis[level].begin(), packed_.analysis[level].end(), p.nodes);
     p.pixels = space.device.pixels;
-    p.input = level == 0 ? nullptr : space.device.level[(level - 1) % 2];
-    p.output = space.device.level[level % 2];
+    p.input = level == 0 ? nullptr : static_cast<const std::int16_t*>(space.device.level[(level - 1) % 2]);
+    p.output = static_cast<std::int16_t*>(space.device.level[level % 2]);
     p.sums = space.device.level_sums;
     p.images = space.images;
     p.height = height;
     p.width = width;
-    const bool wide = analysis_is_wide(level);
-    if (wide) fill_zero(space.device.level_sums, space.bytes_of_sums(), run.stream);
-    residual_down(level == 0 ? DownKind::kImage : wide ? DownKind::kLeaf : DownKind::kInner, nodes, p, run.stream);
-    record_level(run, "analysis.level" + std::to_string(level), wide, p.output, nodes, height, width);
+    const bool last = level == kLevels - 1;
+    if (last) fill_zero(space.device.level_sums, space.bytes_of_sums(), run.stream);
+    residual_down(level == 0 ? DownKind::kImage : last ? DownKind::kLeaf : DownKind::kInner, nodes, p, run.stream);
+    record_all(run, "analysis.level" + std::to_string(level), p.output, nodes, height, width);
   }
   fuse_level(packed_, space,
              {.weights = packed_.analysis_fusion,
@@ -275,10 +275,10 @@ void Networks::synthesise(const Space& space, const Run& run) const {
     p.height = height;
     p.width = width;
     if (!last) fill_zero(memory.level_sums, space.bytes_of_sums(), run.stream);
-    residual_up(level == 0                    ? UpKind::kFirst
-                : synthesis_reads_wide(level) ? UpKind::kWideInput
-                : last                        ? UpKind::kPixels
-                                              : UpKind::kInner,
+    residual_up(level == 0 ? UpKind::kFirst
+                : last     ? UpKind::kPixels
+                : wide     ? UpKind::kWide
+                           : UpKind::kNarrow,
                 nodes, p, run.stream);
     if (last) return;
     record_level(run, "synthesis.level" + std::to_string(level), wide, p.output, nodes, 2 * height, 2 * width);

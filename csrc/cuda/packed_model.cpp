@@ -161,16 +161,13 @@ Gdn pack_gdn(Packer& packer, const Normalisation& g) {
 
 ResidualBlockWeights pack_down(Packer& packer, const ResidualBlock& block) {
   const auto pack = [&](const Convolution& conv) {
-    return conv.inputs == 3 ? pack_image_conv(packer, conv, block.input_zero_point)
-                            : pack_conv(packer, conv, block.input_zero_point);
+    return conv.inputs == 3 ? pack_image_conv(packer, conv, block.input_zero_point) : pack_conv(packer, conv, 0);
   };
   return {.conv1 = pack(block.conv1),
-          .conv2 = pack_conv(packer, block.conv2, block.middle_zero_point),
+          .conv2 = pack_conv(packer, block.conv2, 0),
           .skip = pack(block.skip),
           .gdn = pack_gdn(packer, block.normalisation),
-          .input_zero = block.input_zero_point,
-          .middle_zero = block.middle_zero_point,
-          .output_zero = block.output_zero_point};
+          .input_zero = block.input_zero_point};
 }
 
 ResidualBlockWeights pack_up(Packer& packer, const ResidualBlock& block) {
@@ -232,8 +229,8 @@ FusionWeights pack_fusion(Packer& packer, const Fusion& fusion) {
           .mean_bits = fusion.mean_bits};
 }
 
-Conv pack_pixels(Packer& packer, const Convolution& output, int zero_point) {
-  Conv packed = pack_factors(packer, output, model_order(3), zero_point, 8);
+Conv pack_pixels(Packer& packer, const Convolution& output) {
+  Conv packed = pack_factors(packer, output, model_order(3), 0, 8);
   std::vector<std::uint8_t> bytes;
   for (int tap = 0; tap < 9; ++tap) {
     const std::vector<std::uint8_t> columns = pack_columns(output, tap);
@@ -268,7 +265,7 @@ void pack(Packer& packer, const Model& model, PackedModel& to) {
     if (level + 1 < kLevels) to.synthesis_fusion[level] = pack_all(model.synthesis_fusion[level], pack_fusion);
   }
   to.analysis_fusion = pack_all(model.analysis_fusion, pack_fusion);
-  to.pixels = pack_pixels(packer, model.output, model.synthesis[kLevels - 1][0].output_zero_point);
+  to.pixels = pack_pixels(packer, model.output);
   for (int b = 0; b < kBottlenecks; ++b) pack_bottleneck(packer, model.bottleneck[b], b, to);
   to.sigmoid = packer.copy(model.sigmoid.data(), model.sigmoid.size());
   to.scale_index = packer.copy(model.scale_index);

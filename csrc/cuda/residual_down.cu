@@ -1,8 +1,9 @@
 // The residual downsampling block (SPEC §2.5) in one launch for all nodes of a level. A block of threads works on a
 // grid of kGrid x kGrid positions of the output:
 //
-//   input   (2 kGrid + 1)^2 positions in shared memory; of the image four bytes each, the last without weight
-//   middle  t = conv1: kGrid^2 positions in shared memory
+//   input   (2 kGrid + 1)^2 positions in two planes of shared memory; of the image one word each, the last of its four
+//           bytes without weight
+//   middle  t = conv1: kGrid^2 positions in two planes of shared memory
 //   result  conv2, GDN and skip, all in registers: the inner (kGrid - 2)^2 positions go to global memory
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -19,11 +20,16 @@ constexpr int kWarps = 8;
 constexpr int kTiles = 2;  // of a warp at a time: the whole grid in one go
 static_assert(kGrid * kGrid == kWarps * kTiles * kRows);
 
+// Bytes of one plane.
+constexpr int kInputBytes = kInputSide * kInputSide * kPositionBytes;
+constexpr int kMiddleBytes = kGrid * kGrid * kPositionBytes;
+
+// Shared memory: the input, t, the sums over positions.
 template <DownKind kKind>
-constexpr int kMiddleAt = kKind == DownKind::kImage ? (kInputSide * kImageColumns * 4 + 127) / 128 * 128
-                                                    : kInputSide * kInputSide * kPositionBytes;
+constexpr int kMiddleAt =
+    kKind == DownKind::kImage ? (kInputSide * kImageColumns * 4 + 127) / 128 * 128 : 2 * kInputBytes;
 template <DownKind kKind>
-constexpr int kTotalsAt = kMiddleAt<kKind> + kGrid * kGrid * kPositionBytes;
+constexpr int kTotalsAt = kMiddleAt<kKind> + 2 * kMiddleBytes;
 template <DownKind kKind>
 constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
 
@@ -114,8 +120,8 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
         rows[m].at[h] = input + input_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
       }
     }
-    convolve<false, 9>(sums, weights.conv1, 0, rows, 0, lane.t,
-                       [](int tap) { return input_index(tap / 3, tap % 3) * kPositionBytes; });
+    convolve<true, 9>(sums, weights.conv1, 0, rows, kInputBytes, lane.t,
+                      [](int tap) { return input_index(tap / 3, tap % 3) * kPositionBytes; });
   }
 #pragma unroll
   for (int m = 0; m < kTiles; ++m) {
@@ -123,12 +129,9 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
     for (int h = 0; h < 2; ++h) {
       const Place place = place_of(0, kGrid, block, m, h);
       const int row = block.row0 + place.row, column = block.column0 + place.column;
-      Owned<std::int32_t> v = requantise<false, true>(sums[m], h, weights.conv1, 0, lane.t, weights.middle_zero);
-      if (row < 0 || row >= p.height || column < 0 || column >= p.width) {  // padding of conv2
-#pragma unroll
-        for (int c = 0; c < kOwned; ++c) v.value[c] = weights.middle_zero;
-      }
-      store_bytes(middle + (place.row * kGrid + place.column) * kPositionBytes + kOwned * lane.t, v);
+      Owned<std::int32_t> v = requantise<true, true>(sums[m], h, weights.conv1, 0, lane.t, 0);
+      if (row < 0 || row >= p.height || column < 0 || column >= p.width) v = {};  // padding of conv2
+      store_words(middle + (place.row * kGrid + place.column) * kPositionBytes + kOwned * lane.t, kMiddleBytes, v);
     }
   }
 }
@@ -136,18 +139,26 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
 template <DownKind kKind>
 __device__ void compute_result(const ResidualDownParameters& p, const ResidualBlockWeights& weights, const Block& block,
                                const std::uint8_t* input, const std::uint8_t* middle, Owned<std::int32_t>& total) {
-  constexpr bool kWide = kKind == DownKind::kLeaf;
   const Lane& lane = block.lane;
-  Rows mid[kTiles];
-  Sums skip[kTiles], sums[kTiles];
+  // g before the skip: fewer values live at once.
+  Owned<float> g[kTiles][2];
+  {
+    Rows rows[kTiles];
 #pragma unroll
-  for (int m = 0; m < kTiles; ++m) {
+    for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(1, kInner, block, m, h);
-      mid[m].at[h] = middle + ((place.row - 1) * kGrid + place.column - 1) * kPositionBytes + kOwned * lane.t;
+      for (int h = 0; h < 2; ++h) {
+        const Place place = place_of(1, kInner, block, m, h);
+        rows[m].at[h] = middle + ((place.row - 1) * kGrid + place.column - 1) * kPositionBytes + kOwned * lane.t;
+      }
     }
+    Sums sums[kTiles];
+    convolve<true, 9>(sums, weights.conv2, 0, rows, kMiddleBytes, lane.t,
+                      [](int tap) { return (tap / 3 * kGrid + tap % 3) * kPositionBytes; });
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) normalise<false>(sums[m], weights.gdn, lane.t, g[m]);
   }
+  Sums skip[kTiles];
   if constexpr (kKind == DownKind::kImage) {
     const Owned<std::int32_t> bias = load_owned(weights.skip.bias, lane.t);
     const GroupWeights w = load_weights(weights.skip.weights);
@@ -165,24 +176,20 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
       multiply<Signedness::kU8>(skip[m], upper, w);
     }
   } else {
-    Rows in[kTiles];
+    Rows rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const Place place = place_of(1, kInner, block, m, h);
-        in[m].at[h] = input + input_index(2 * place.row + 1, 2 * place.column + 1) * kPositionBytes + kOwned * lane.t;
+        rows[m].at[h] = input + input_index(2 * place.row + 1, 2 * place.column + 1) * kPositionBytes + kOwned * lane.t;
       }
     }
-    convolve<false, 1>(skip, weights.skip, 0, in, 0, lane.t, [](int) { return 0; });
+    convolve<true, 1>(skip, weights.skip, 0, rows, kInputBytes, lane.t, [](int) { return 0; });
   }
-  convolve<false, 9>(sums, weights.conv2, 0, mid, 0, lane.t,
-                     [](int tap) { return (tap / 3 * kGrid + tap % 3) * kPositionBytes; });
   const Owned<float> multiplier = load_owned(weights.skip.multiplier, lane.t);
 #pragma unroll
   for (int m = 0; m < kTiles; ++m) {
-    Owned<float> g[2];
-    normalise<false>(sums[m], weights.gdn, lane.t, g);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const Place place = place_of(1, kInner, block, m, h);
@@ -192,11 +199,11 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
 #pragma unroll
       for (int c = 0; c < kOwned; ++c) {
         const float s = scaled(skip[m].at(h, c), multiplier.value[c]);
-        v.value[c] = to_activation<kWide>(__fadd_rn(g[h].value[c], s), weights.output_zero);
+        v.value[c] = to_activation<true>(__fadd_rn(g[m][h].value[c], s), 0);
         total.value[c] += v.value[c];
       }
       const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
-      store_activation<kWide>(p.output, (plane * p.height + row) * p.width + column, lane.t, v);
+      store_activation<true>(p.output, (plane * p.height + row) * p.width + column, lane.t, v);
     }
   }
 }
@@ -222,10 +229,9 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2)
   } else {
     const int height = 2 * p.height, width = 2 * p.width;  // of the input, whose sides are even
     const std::int64_t plane = (static_cast<std::int64_t>(block.node / 2) * p.images + block.image) * height * width;
-    load_tile<false>(
-        static_cast<const std::uint8_t*>(p.input) + plane * kChannels, height, width, 2 * block.row0 - 1,
-        2 * block.column0 - 1, kInputSide, kInputSide, weights.input_zero, input, 0,
-        [](int r, int c) { return input_index(r, c); }, Unchanged{});
+    load_tile<true>(
+        p.input + plane * kChannels, height, width, 2 * block.row0 - 1, 2 * block.column0 - 1, kInputSide, kInputSide,
+        0, input, kInputBytes, [](int r, int c) { return input_index(r, c); }, Unchanged{});
   }
   if (threadIdx.x < kChannels) totals[threadIdx.x] = 0;
   __syncthreads();
@@ -242,6 +248,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2)
 
 template <DownKind kKind>
 void launch_down(int nodes, const ResidualDownParameters& p, StreamHandle stream) {
+  static_assert(kSharedBytes<kKind> <= kMostSharedBytes);
   const int tiles = ((p.height + kInner - 1) / kInner) * ((p.width + kInner - 1) / kInner);
   launch(residual_down_kernel<kKind>,
          {.x = tiles, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},

@@ -1,10 +1,11 @@
 // The residual upsampling block (SPEC §2.6) in one launch for all nodes of a level, and with the output convolution
-// (§6) for the last. A block of threads works on a grid of kGrid x kGrid positions of the input:
+// (§6) for the last. A block of threads works on a grid of rows x columns positions of the input:
 //
-//   input   (kGrid + 2)^2 positions in shared memory
-//   middle  t = conv1, shuffled: (2 kGrid)^2 positions in shared memory
-//   result  conv2, inverse GDN and skip: all in registers. Either the inner (2 kGrid - 4)^2 positions go to global
-//           memory, or (2 kGrid - 2)^2 to shared memory, of which the output convolution makes (2 kGrid - 4)^2 pixels.
+//   input   (rows + 2) x (columns + 2) positions in shared memory, s16 ones in two planes
+//   middle  t = conv1, shuffled: 2 rows x 2 columns positions in shared memory
+//   result  conv2, inverse GDN and skip: all in registers. Either the inner (2 rows - 4) x (2 columns - 4) positions go
+//           to global memory, or (2 rows - 2) x (2 columns - 2) to two planes of shared memory, of which the output
+//           convolution makes (2 rows - 4) x (2 columns - 4) pixels.
 //
 // Positions of twice the resolution are kept by phases (dy, dx): one phase of conv2 reads the same columns, shifted,
 // for all of its positions, and adds the skip of the same phase in registers.
@@ -15,47 +16,67 @@
 namespace treenet::cuda {
 namespace {
 
-constexpr int kGrid = 16;
-constexpr int kInner = kGrid - 2;  // of the grid, what the block is for
-constexpr int kInputSide = kGrid + 2;
 constexpr int kWarps = 8;
-constexpr int kInputBytes = kInputSide * kInputSide * kPositionBytes;
-constexpr int kMiddleBytes = 4 * kGrid * kGrid * kPositionBytes;
 
 template <UpKind kKind>
-constexpr bool kReadsWide = kKind == UpKind::kFirst || kKind == UpKind::kWideInput;
+constexpr bool kReadsWide = kKind != UpKind::kPixels;
 template <UpKind kKind>
-constexpr bool kWritesWide = kKind == UpKind::kFirst;
+constexpr bool kWritesWide = kKind != UpKind::kNarrow;
 
-// Shared memory: the input's planes, t, the features that become pixels, the sums over positions.
+// Fewer rows where the features that become pixels are in shared memory, too.
 template <UpKind kKind>
-constexpr int kMiddleAt = (kReadsWide<kKind> ? 2 : 1) * kInputBytes;
+constexpr int kGridRows = kKind == UpKind::kPixels ? 12 : 16;
+constexpr int kGridColumns = 16;
+// Of the grid, what the block is for.
 template <UpKind kKind>
-constexpr int kTotalsAt = kMiddleAt<kKind> + (kKind == UpKind::kPixels ? 2 : 1) * kMiddleBytes;
+constexpr int kInnerRows = kGridRows<kKind> - 2;
+constexpr int kInnerColumns = kGridColumns - 2;
+constexpr int kInputColumns = kGridColumns + 2;
+
+// Bytes of one plane.
+template <UpKind kKind>
+constexpr int kInputBytes = (kGridRows<kKind> + 2) * kInputColumns * kPositionBytes;
+template <UpKind kKind>
+constexpr int kMiddleBytes = 4 * kGridRows<kKind> * kGridColumns * kPositionBytes;
+
+// Shared memory: the input's planes, t, the two planes of the features that become pixels, the sums over positions.
+template <UpKind kKind>
+constexpr int kMiddleAt = (kReadsWide<kKind> ? 2 : 1) * kInputBytes<kKind>;
+template <UpKind kKind>
+constexpr int kTotalsAt = kMiddleAt<kKind> + (kKind == UpKind::kPixels ? 3 : 1) * kMiddleBytes<kKind>;
 template <UpKind kKind>
 constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
 
 // The index of position (y, x) of twice the resolution: columns of one parity together.
-__device__ __forceinline__ int fine_index(int y, int x) { return (2 * y + (x & 1)) * kGrid + (x >> 1); }
+__device__ __forceinline__ int fine_index(int y, int x) { return (2 * y + (x & 1)) * kGridColumns + (x >> 1); }
 
 // From the coarse position (i, j), at fine_index(2i, 2j), to (2i + dy + u - 1, 2j + dx + v - 1), in bytes.
 __device__ __forceinline__ int fine_offset(int phase, int tap) {
   const int y = phase / 2 + tap / 3 - 1, x = phase % 2 + tap % 3 - 1;
-  return ((2 * y + (x & 1)) * kGrid + (x >> 1)) * kPositionBytes;
+  return fine_index(y, x) * kPositionBytes;
 }
 
 // A rectangle of the grid, its positions counted row by row.
 struct Region {
   int row0, column0, rows, columns;
 
-  __device__ __forceinline__ int count() const { return rows * columns; }
+  __device__ __forceinline__ constexpr int count() const { return rows * columns; }
 };
+
+// What the block is for.
+template <UpKind kKind>
+__device__ __forceinline__ constexpr Region inner_region() {
+  return {1, 1, kInnerRows<kKind>, kInnerColumns};
+}
 
 // The part of the grid where a phase's results are computed: its inner part, or all that the output convolution reads.
 template <UpKind kKind>
-__device__ __forceinline__ Region result_region(int phase) {
-  if constexpr (kKind == UpKind::kPixels) return {1 - phase / 2, 1 - phase % 2, kGrid - 1, kGrid - 1};
-  return {1, 1, kInner, kInner};
+__device__ __forceinline__ constexpr Region result_region(int phase) {
+  if constexpr (kKind == UpKind::kPixels) {
+    return {1 - phase / 2, 1 - phase % 2, kInnerRows<kKind> + 1, kInnerColumns + 1};
+  } else {
+    return inner_region<kKind>();
+  }
 }
 
 // Positions (row, column) in the grid of a lane's rows in tile `tile` of a region; those beyond its end repeat the
@@ -79,14 +100,15 @@ struct Block {
 };
 
 // t: every phase of every position of the grid.
-template <bool kWide>
+template <UpKind kKind>
 __device__ void compute_middle(const ResidualUpParameters& p, const ResidualBlockWeights& weights, const Block& block,
                                const std::uint8_t* input, std::uint8_t* middle) {
-  constexpr int kTiles = kWide ? 2 : 4;
-  constexpr int kChunks = kGrid * kGrid / (kTiles * kRows);
-  static_assert(kGrid * kGrid % (kTiles * kRows) == 0);
+  constexpr int kTiles = kReadsWide<kKind> ? 2 : 3;
+  constexpr int kPositions = kGridRows<kKind> * kGridColumns;
+  constexpr int kChunks = kPositions / (kTiles * kRows);
+  static_assert(kPositions % (kTiles * kRows) == 0);
   const Lane& lane = block.lane;
-  const Region region{0, 0, kGrid, kGrid};
+  constexpr Region region{0, 0, kGridRows<kKind>, kGridColumns};
   for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps) {
     const int phase = unit % 4, chunk = unit / 4;
     Rows rows[kTiles];
@@ -95,12 +117,12 @@ __device__ void compute_middle(const ResidualUpParameters& p, const ResidualBloc
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const Place place = place_of(region, chunk * kTiles + m, h, lane);
-        rows[m].at[h] = input + (place.row * kInputSide + place.column) * kPositionBytes + kOwned * lane.t;
+        rows[m].at[h] = input + (place.row * kInputColumns + place.column) * kPositionBytes + kOwned * lane.t;
       }
     }
     Sums sums[kTiles];
-    convolve<kWide, 9>(sums, weights.conv1, phase, rows, kInputBytes, lane.t,
-                       [](int tap) { return (tap / 3 * kInputSide + tap % 3) * kPositionBytes; });
+    convolve<kReadsWide<kKind>, 9>(sums, weights.conv1, phase, rows, kInputBytes<kKind>, lane.t,
+                                   [](int tap) { return (tap / 3 * kInputColumns + tap % 3) * kPositionBytes; });
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
@@ -127,8 +149,8 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
   constexpr bool kWideOut = kWritesWide<kKind>;
   constexpr int kTiles = kReadsWide<kKind> ? 1 : 2;
   const Lane& lane = block.lane;
-  constexpr int kSide = kKind == UpKind::kPixels ? kGrid - 1 : kInner;
-  constexpr int kChunks = (kSide * kSide + kTiles * kRows - 1) / (kTiles * kRows);
+  constexpr int kPositions = result_region<kKind>(0).count();
+  constexpr int kChunks = (kPositions + kTiles * kRows - 1) / (kTiles * kRows);
   for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps) {
     const int phase = unit % 4, first = unit / 4 * kTiles;
     const Region region = result_region<kKind>(phase);
@@ -155,12 +177,12 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const Place place = place_of(region, first + m, h, lane);
-        rows[m].at[h] = input + (place.row * kInputSide + place.column) * kPositionBytes + kOwned * lane.t;
+        rows[m].at[h] = input + (place.row * kInputColumns + place.column) * kPositionBytes + kOwned * lane.t;
       }
     }
     Sums skip[kTiles];
-    convolve<kReadsWide<kKind>, 9>(skip, weights.skip, phase, rows, kInputBytes, lane.t,
-                                   [](int tap) { return (tap / 3 * kInputSide + tap % 3) * kPositionBytes; });
+    convolve<kReadsWide<kKind>, 9>(skip, weights.skip, phase, rows, kInputBytes<kKind>, lane.t,
+                                   [](int tap) { return (tap / 3 * kInputColumns + tap % 3) * kPositionBytes; });
     const Owned<float> multiplier = load_owned(weights.skip.multiplier + kChannels * phase, lane.t);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
@@ -176,12 +198,9 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
           v.value[c] = to_activation<kWideOut>(__fadd_rn(g[m][h].value[c], s), weights.output_zero);
         }
         if constexpr (kKind == UpKind::kPixels) {
-          if (!inside) {  // padding of the output convolution
-#pragma unroll
-            for (int c = 0; c < kOwned; ++c) v.value[c] = weights.output_zero;
-          }
+          if (!inside) v = {};  // padding of the output convolution
           const int at = fine_index(2 * place.row + phase / 2, 2 * place.column + phase % 2);
-          if (place.valid) store_bytes(features + at * kPositionBytes + kOwned * lane.t, v);
+          if (place.valid) store_words(features + at * kPositionBytes + kOwned * lane.t, kMiddleBytes<kKind>, v);
         } else if (inside && place.valid) {
 #pragma unroll
           for (int c = 0; c < kOwned; ++c) total.value[c] += v.value[c];
@@ -197,28 +216,34 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
 __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block, const std::uint8_t* features) {
   const Lane& lane = block.lane;
   const PixelPlane& pixels = p.pixels[block.image];
-  const Region region{1, 1, kInner, kInner};
-  const int tiles = (region.count() + kRows - 1) / kRows;
+  constexpr int kPlaneBytes = kMiddleBytes<UpKind::kPixels>;
+  constexpr Region region = inner_region<UpKind::kPixels>();
+  constexpr int kTiles = (region.count() + kRows - 1) / kRows;
   const uint2* weights = reinterpret_cast<const uint2*>(p.pixels_conv.weights);
-  for (int unit = block.warp; unit < 4 * tiles; unit += kWarps) {
+  for (int unit = block.warp; unit < 4 * kTiles; unit += kWarps) {
     const int phase = unit % 4, tile = unit / 4;
-    FragmentD d;
-    d[0] = d[2] = __ldg(p.pixels_conv.bias + 2 * lane.t);
-    d[1] = d[3] = __ldg(p.pixels_conv.bias + 2 * lane.t + 1);
     const std::uint8_t* rows[2];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const Place place = place_of(region, tile, h, lane);
       rows[h] = features + fine_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
     }
+    FragmentD high{}, d{};
 #pragma unroll
     for (int tap = 0; tap < 9; ++tap) {
       const uint2 w = __ldg(weights + tap * kWarp + 4 * lane.g + lane.t);
       const int shift = fine_offset(phase, tap);
       FragmentA a;
-      set_operand(a, *reinterpret_cast<const uint2*>(rows[0] + shift),
-                  *reinterpret_cast<const uint2*>(rows[1] + shift));
+      set_operand(a, load_bytes(rows[0] + shift), load_bytes(rows[1] + shift));
       mma_u8_s8(d, a, w.x, w.y);
+      set_operand(a, load_bytes(rows[0] + shift + kPlaneBytes), load_bytes(rows[1] + shift + kPlaneBytes));
+      mma_s8_s8(high, a, w.x, w.y);
+    }
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const std::int32_t bias = __ldg(p.pixels_conv.bias + 2 * lane.t + k % 2);
+      d[k] = static_cast<std::int32_t>((static_cast<std::uint32_t>(high[k]) << 8) + static_cast<std::uint32_t>(d[k]) +
+                                       static_cast<std::uint32_t>(bias));
     }
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
@@ -245,18 +270,17 @@ __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block
 }
 
 template <UpKind kKind>
-__global__ void __launch_bounds__(kWarps* kWarp, kReadsWide<kKind> ? 1 : 2)
-    residual_up_kernel(const __grid_constant__ ResidualUpParameters p) {
+__global__ void __launch_bounds__(kWarps* kWarp, 2) residual_up_kernel(const __grid_constant__ ResidualUpParameters p) {
   constexpr bool kWide = kReadsWide<kKind>;
   std::uint8_t* const input = shared_memory();
   std::uint8_t* const middle = input + kMiddleAt<kKind>;
-  std::uint8_t* const features = middle + kMiddleBytes;  // of kPixels
+  std::uint8_t* const features = middle + kMiddleBytes<kKind>;  // of kPixels
   std::int32_t* const totals = reinterpret_cast<std::int32_t*>(input + kTotalsAt<kKind>);
 
-  const int across = (p.width + kInner - 1) / kInner;
+  const int across = (p.width + kInnerColumns - 1) / kInnerColumns;
   const int tile = static_cast<int>(blockIdx.x);
-  const Block block{tile / across * kInner - 1,
-                    tile % across * kInner - 1,
+  const Block block{tile / across * kInnerRows<kKind> - 1,
+                    tile % across * kInnerColumns - 1,
                     static_cast<int>(blockIdx.y),
                     static_cast<int>(blockIdx.z),
                     this_lane(),
@@ -267,8 +291,8 @@ __global__ void __launch_bounds__(kWarps* kWarp, kReadsWide<kKind> ? 1 : 2)
   const auto load = [&](auto convert) {
     load_tile<kWide>(
         static_cast<const std::uint8_t*>(p.input) + plane * kChannels * (kWide ? 2 : 1), p.height, p.width,
-        block.row0 - 1, block.column0 - 1, kInputSide, kInputSide, weights.input_zero, input, kInputBytes,
-        [](int r, int c) { return r * kInputSide + c; }, convert);
+        block.row0 - 1, block.column0 - 1, kGridRows<kKind> + 2, kInputColumns, weights.input_zero, input,
+        kInputBytes<kKind>, [](int r, int c) { return r * kInputColumns + c; }, convert);
   };
   if constexpr (kKind == UpKind::kFirst) {
     load(Gain{p.gain + (block.image * static_cast<int>(gridDim.y) + block.node) * kChannels});
@@ -277,7 +301,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, kReadsWide<kKind> ? 1 : 2)
   }
   if (threadIdx.x < kChannels) totals[threadIdx.x] = 0;
   __syncthreads();
-  compute_middle<kWide>(p, weights, block, input, middle);
+  compute_middle<kKind>(p, weights, block, input, middle);
   __syncthreads();
   Owned<std::int32_t> total{};
   compute_result<kKind>(p, weights, block, input, middle, features, total);
@@ -293,10 +317,13 @@ __global__ void __launch_bounds__(kWarps* kWarp, kReadsWide<kKind> ? 1 : 2)
 
 template <UpKind kKind>
 void launch_up(int nodes, const ResidualUpParameters& p, StreamHandle stream) {
-  const int tiles = ((p.height + kInner - 1) / kInner) * ((p.width + kInner - 1) / kInner);
-  launch(residual_up_kernel<kKind>,
-         {.x = tiles, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},
-         stream, p);
+  static_assert(kSharedBytes<kKind> <= kMostSharedBytes);
+  const int down = (p.height + kInnerRows<kKind> - 1) / kInnerRows<kKind>;
+  const int across = (p.width + kInnerColumns - 1) / kInnerColumns;
+  launch(
+      residual_up_kernel<kKind>,
+      {.x = down * across, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},
+      stream, p);
 }
 
 }  // namespace
@@ -305,10 +332,10 @@ void residual_up(UpKind kind, int nodes, const ResidualUpParameters& parameters,
   switch (kind) {
     case UpKind::kFirst:
       return launch_up<UpKind::kFirst>(nodes, parameters, stream);
-    case UpKind::kWideInput:
-      return launch_up<UpKind::kWideInput>(nodes, parameters, stream);
-    case UpKind::kInner:
-      return launch_up<UpKind::kInner>(nodes, parameters, stream);
+    case UpKind::kWide:
+      return launch_up<UpKind::kWide>(nodes, parameters, stream);
+    case UpKind::kNarrow:
+      return launch_up<UpKind::kNarrow>(nodes, parameters, stream);
     case UpKind::kPixels:
       return launch_up<UpKind::kPixels>(nodes, parameters, stream);
   }

@@ -55,10 +55,10 @@ struct Sizes {
 std::array<std::int64_t, 2> level_bytes(Direction direction) {
   constexpr std::int64_t u8 = kTransformChannels, s16 = 2 * kTransformChannels;
   if (direction == Direction::kEncode) {
-    return {std::max({1 * 64 * u8, 4 * 4 * u8}), std::max({2 * 16 * u8, 8 * 1 * s16})};  // levels 0, 2 and 1, 3
+    return {std::max(1 * 64, 4 * 4) * s16, std::max(2 * 16, 8 * 1) * s16};  // levels 0, 2 and 1, 3
   }
-  return {std::max({4 * 4 * s16, 3 * 16 * u8, 2 * 64 * u8}),   // levels 0 to 2
-          std::max({3 * 4 * s16, 2 * 16 * u8, 1 * 64 * u8})};  // their fusions
+  return {std::max({4 * 4 * s16, 3 * 16 * s16, 2 * 64 * u8}),   // levels 0 to 2
+          std::max({3 * 4 * s16, 2 * 16 * s16, 1 * 64 * u8})};  // their fusions
 }
 
 void place_call(Pieces& pieces, const Sizes& n, PixelPlane*& pixels, float*& gain) {

@@ -110,6 +110,12 @@ __device__ __forceinline__ void convolve(Sums (&sums)[kTiles], const Conv& conv,
 __device__ __forceinline__ void store_bytes(std::uint8_t* to, const Owned<std::int32_t>& v) {
   *reinterpret_cast<uint2*>(to) = pack_bytes(v);
 }
+__device__ __forceinline__ void store_words(std::uint8_t* to, int plane_bytes, const Owned<std::int32_t>& v) {
+  const Planes planes = split(pack_words(v));
+  *reinterpret_cast<uint2*>(to) = planes.low;
+  *reinterpret_cast<uint2*>(to + plane_bytes) = planes.high;
+}
+__device__ __forceinline__ uint2 load_bytes(const std::uint8_t* from) { return *reinterpret_cast<const uint2*>(from); }
 template <bool kWide>
 __device__ __forceinline__ void store_activation(void* plane, std::ptrdiff_t position, int t,
                                                  const Owned<std::int32_t>& v) {

@@ -32,7 +32,7 @@ struct Gdn {
   const float* magnitude;
 };
 
-// SPEC §2.5, §2.6.
+// SPEC §2.5, §2.6. Zero points of s16 activations are 0.
 struct ResidualBlockWeights {
   Conv conv1, conv2, skip;
   Gdn gdn;

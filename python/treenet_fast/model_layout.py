@@ -15,9 +15,8 @@ GAUSSIAN_TABLES = 64
 PRIOR_TABLES = LATENTS * CHANNELS
 TABLE_WIDTH = 256  # up to 255 values and the escape (SPEC §7.1)
 IMAGE_ZERO_POINT = 128  # SPEC §3
-# Levels whose outputs, and those of the fusions after them, are s16 with zero point 0; others' are u8 (SPEC §4, §6).
-ANALYSIS_S16_LEVELS = frozenset({3})
-SYNTHESIS_S16_LEVELS = frozenset({0})
+# The level of the synthesis whose outputs, and that of the fusion after it, are u8; other levels' are s16 (SPEC §6).
+SYNTHESIS_U8_LEVEL = 2
 
 TensorSpec = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
@@ -87,7 +86,8 @@ def _spec() -> TensorSpec:
     def put_block(name: str, inputs: int, up: bool) -> None:
         outputs = 4 * CHANNELS if up else CHANNELS
         put_convolution(f"{name}.conv1", inputs, outputs, 3, 3)
-        put(f"{name}.conv1.zero_point", np.int32, 1)
+        if up:
+            put(f"{name}.conv1.zero_point", np.int32, 1)
         put_convolution(f"{name}.conv2", CHANNELS, CHANNELS, 3, 3, multiplier=False)
         gdn = f"{name}.igdn" if up else f"{name}.gdn"
         put(f"{gdn}.numerator", np.float32, CHANNELS)
@@ -96,7 +96,6 @@ def _spec() -> TensorSpec:
         put(f"{gdn}.gamma", np.uint8, CHANNELS, CHANNELS)
         kernel = (3, 3) if up else (1, 1)
         put_convolution(f"{name}.skip", inputs, outputs, *kernel)
-        put(f"{name}.zero_point", np.int32, 1)
 
     def put_fusion(name: str) -> None:
         for attention in ("first", "second"):
@@ -107,8 +106,10 @@ def _spec() -> TensorSpec:
         put_block(name, 3 if level == 0 else CHANNELS, up=False)
     for name in analysis_fusions():
         put_fusion(name)
-    for _, name in synthesis_blocks():
+    for level, name in synthesis_blocks():
         put_block(name, CHANNELS, up=True)
+        if level == SYNTHESIS_U8_LEVEL:
+            put(f"{name}.zero_point", np.int32, 1)
     for _, name in synthesis_fusions():
         put_fusion(name)
     put_convolution("synthesis.output", CHANNELS, 3, 3, 3)

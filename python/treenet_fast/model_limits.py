@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from treenet_fast.errors import ModelFileError
 from treenet_fast.model_layout import (
-    ANALYSIS_S16_LEVELS,
     BOTTLENECK_CONVOLUTIONS,
     GAUSSIAN_TABLES,
     IMAGE_ZERO_POINT,
     LATENTS,
     PRIOR_TABLES,
-    SYNTHESIS_S16_LEVELS,
+    SYNTHESIS_U8_LEVEL,
     TABLE_WIDTH,
     analysis_blocks,
     analysis_fusions,
@@ -95,19 +94,14 @@ def _check_zero_points(tensors: Tensors) -> None:
     for name, array in tensors.items():
         if name.endswith(".zero_point") and not 0 <= int(array[0]) <= 255:
             raise _fail(name, "is outside 0..255")
-    for blocks, s16_levels in ((analysis_blocks(), ANALYSIS_S16_LEVELS), (synthesis_blocks(), SYNTHESIS_S16_LEVELS)):
-        for level, block in blocks:
-            name = f"{block}.zero_point"
-            if level in s16_levels and int(tensors[name][0]) != 0:
-                raise _fail(name, "belongs to an s16 output and should be 0")
     for level, block in synthesis_blocks():
         name = f"{block}.zero_point"
-        if int(tensors[name][0]) != _synthesis_zero_point(tensors, level):
+        if level == SYNTHESIS_U8_LEVEL and int(tensors[name][0]) != _u8_level_zero_point(tensors):
             raise _fail(name, "differs from that of the level's first node")
 
 
-def _synthesis_zero_point(tensors: Tensors, level: int) -> int:
-    return int(tensors[f"synthesis.level{level}.0.zero_point"][0])
+def _u8_level_zero_point(tensors: Tensors) -> int:
+    return int(tensors[f"synthesis.level{SYNTHESIS_U8_LEVEL}.0.zero_point"][0])
 
 
 def _check_normalisations(tensors: Tensors) -> None:
@@ -122,30 +116,28 @@ def _u8_bound(zero_point: int) -> int:
 
 def _synthesis_bound(tensors: Tensors, level: int) -> int:
     """The largest magnitude of outputs of a level of the synthesis, or of the fusions after it."""
-    return S16_BOUND if level in SYNTHESIS_S16_LEVELS else _u8_bound(_synthesis_zero_point(tensors, level))
+    return _u8_bound(_u8_level_zero_point(tensors)) if level == SYNTHESIS_U8_LEVEL else S16_BOUND
 
 
 def _check_accumulators(tensors: Tensors) -> None:
     for level, block in analysis_blocks():
-        node = int(block.rsplit(".", 1)[1])
-        parent = f"analysis.level{level - 1}.{node // 2}.zero_point"
-        source = IMAGE_ZERO_POINT if level == 0 else int(tensors[parent][0])
-        _check_block(tensors, block, _u8_bound(source))
+        _check_block(tensors, block, _u8_bound(IMAGE_ZERO_POINT) if level == 0 else S16_BOUND, S16_BOUND)
     for block in analysis_fusions():
         _check_fusion(tensors, block, S16_BOUND, s16=True)
     for level, block in synthesis_blocks():
-        _check_block(tensors, block, S16_BOUND if level == 0 else _synthesis_bound(tensors, level - 1))
+        hidden = _u8_bound(int(tensors[f"{block}.conv1.zero_point"][0]))
+        _check_block(tensors, block, S16_BOUND if level == 0 else _synthesis_bound(tensors, level - 1), hidden)
     for level, block in synthesis_fusions():
-        _check_fusion(tensors, block, _synthesis_bound(tensors, level), level in SYNTHESIS_S16_LEVELS)
+        _check_fusion(tensors, block, _synthesis_bound(tensors, level), level != SYNTHESIS_U8_LEVEL)
     _check_rows(tensors, "synthesis.output", _synthesis_bound(tensors, 3))
     for latent in range(LATENTS):
         for part in BOTTLENECK_CONVOLUTIONS:
             _check_rows(tensors, f"bottleneck.{latent}.{part}", S16_BOUND)
 
 
-def _check_block(tensors: Tensors, block: str, bound: int) -> None:
+def _check_block(tensors: Tensors, block: str, bound: int, hidden: int) -> None:
     _check_rows(tensors, f"{block}.conv1", bound)
-    _check_rows(tensors, f"{block}.conv2", _u8_bound(int(tensors[f"{block}.conv1.zero_point"][0])))
+    _check_rows(tensors, f"{block}.conv2", hidden)
     _check_rows(tensors, f"{block}.skip", bound)
 
 

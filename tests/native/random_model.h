@@ -48,6 +48,8 @@ class RandomModel {
     return static_cast<float>(centre * std::uniform_real_distribution<double>(0.5, 2.0)(random_));
   }
 
+  static constexpr double kWide = 4000;  // the typical size of s16 activations
+
   // `spread` is the typical |a - z| of the input, `target` the typical size of the requantised output.
   void conv(const std::string& name, int out, int in, int kernel, double spread, double target) {
     std::vector<std::int64_t> shape{out, in};
@@ -68,25 +70,34 @@ class RandomModel {
   void zero_point(const std::string& name, int value) {
     add<std::int32_t>(name, DType::kI32, {1}, [&](std::size_t) { return value; });
   }
-  void block(const std::string& name, const std::string& norm, int in, bool up, double spread, bool wide, int zero) {
-    const int outputs = up ? 128 : 32;
-    const double target = wide ? 4000 : 50;
-    conv(name + ".conv1", outputs, in, 3, spread, 60);
+  void block_down(const std::string& name, int in) {
+    const double spread = in == 3 ? 60 : kWide;
+    conv(name + ".conv1", 32, in, 3, spread, kWide);
+    conv(name + ".conv2", 32, 32, 3, kWide, 0);
+    conv(name + ".skip", 32, in, 1, spread, kWide);
+    normalisation(name + ".gdn", false, kWide, kWide);
+  }
+  void block_up(const std::string& name, bool wide_input, bool wide, int zero) {
+    const double spread = wide_input ? kWide : 60, target = wide ? kWide : 50;
+    conv(name + ".conv1", 128, 32, 3, spread, 60);
     zero_point(name + ".conv1.zero_point", integer(0, 255));
     conv(name + ".conv2", 32, 32, 3, 60, 0);
-    conv(name + ".skip", outputs, in, up ? 3 : 1, spread, target);
-    zero_point(name + ".zero_point", zero);
-    const double size = 74.0 * 60 * std::sqrt(288.0);
+    conv(name + ".skip", 128, 32, 3, spread, target);
+    if (!wide) zero_point(name + ".zero_point", zero);
+    normalisation(name + ".igdn", true, 60, target);
+  }
+  void normalisation(const std::string& name, bool inverse, double spread, double target) {
+    const double size = 74.0 * spread * std::sqrt(288.0);
     const double root = std::sqrt(32.0 * 64 * 3000);
-    add<float>(name + norm + ".numerator", DType::kF32, {32},
-               [&](std::size_t) { return factor(up ? target / size / root : target * root / size); });
-    add<float>(name + norm + ".magnitude", DType::kF32, {32}, [&](std::size_t) { return factor(90 / size); });
-    add<std::int32_t>(name + norm + ".beta", DType::kI32, {32}, [&](std::size_t) { return integer(1, 100000); });
-    add<std::uint8_t>(name + norm + ".gamma", DType::kU8, {32, 32}, [&](std::size_t) { return integer(0, 255); });
+    add<float>(name + ".numerator", DType::kF32, {32},
+               [&](std::size_t) { return factor(inverse ? target / size / root : target * root / size); });
+    add<float>(name + ".magnitude", DType::kF32, {32}, [&](std::size_t) { return factor(90 / size); });
+    add<std::int32_t>(name + ".beta", DType::kI32, {32}, [&](std::size_t) { return integer(1, 100000); });
+    add<std::uint8_t>(name + ".gamma", DType::kU8, {32, 32}, [&](std::size_t) { return integer(0, 255); });
   }
   void fusion(const std::string& name, bool wide) {
     for (const char* part : {".first", ".second"}) {
-      const double spread = wide ? 4000 : 60;
+      const double spread = wide ? kWide : 60;
       conv(name + part + ".local1", 8, 32, 0, spread, 100);
       conv(name + part + ".local2", 32, 8, 0, 100, 60);
       conv(name + part + ".global1", 8, 32, 0, spread * (wide ? 1 : 64) / 8, 4000);
@@ -111,14 +122,13 @@ class RandomModel {
   void build() {
     for (int level = 0; level < 4; ++level) {
       for (int i = 0; i < 1 << level; ++i) {
-        block("analysis.level" + std::to_string(level) + "." + std::to_string(i), ".gdn", level == 0 ? 3 : 32, false,
-              60, analysis_is_wide(level), analysis_is_wide(level) ? 0 : integer(0, 255));
+        block_down("analysis.level" + std::to_string(level) + "." + std::to_string(i), level == 0 ? 3 : 32);
       }
       const bool wide = synthesis_is_wide(level);
-      const int zero = wide ? 0 : integer(0, 255);
+      const int zero = integer(0, 255);
       for (int i = 0; i < 4 - level; ++i) {
-        block("synthesis.level" + std::to_string(level) + "." + std::to_string(i), ".igdn", 32, true,
-              synthesis_reads_wide(level) ? 4000 : 60, wide, zero);
+        block_up("synthesis.level" + std::to_string(level) + "." + std::to_string(i), synthesis_reads_wide(level), wide,
+                 zero);
       }
       for (int i = 0; i < 3 - level; ++i) {
         fusion("synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), wide);
@@ -137,7 +147,7 @@ class RandomModel {
       }
       conv(b + ".context", 64, 32, 5, 500, 8000);
     }
-    conv("synthesis.output", 3, 32, 3, 60, 120);
+    conv("synthesis.output", 3, 32, 3, kWide, 120);
     const auto ones = [&](std::size_t) { return factor(0.3); };
     add<float>("gain.encode", DType::kF32, {100, 128}, ones);
     add<float>("gain.decode", DType::kF32, {100, 128}, [&](std::size_t) { return factor(3); });

@@ -38,10 +38,9 @@ TEST("values out of range") {
   refused("'synthesis.output.multiplier'", [](RandomModel& m) { m.data<float>("synthesis.output.multiplier")[1] = 0; });
   refused("'gain.decode'", [](RandomModel& m) { m.data<float>("gain.decode")[77] = INFINITY; });
   refused("gdn.beta", [](RandomModel& m) { m.data<std::int32_t>("analysis.level2.3.gdn.beta")[0] = 0; });
-  refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("analysis.level3.3.zero_point")[0] = 1; });
-  refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("synthesis.level0.1.zero_point")[0] = 1; });
-  refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("analysis.level1.0.conv1.zero_point")[0] = 256; });
-  refused("zero points", [](RandomModel& m) { m.data<std::int32_t>("synthesis.level1.2.zero_point")[0] ^= 1; });
+  refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("synthesis.level1.0.conv1.zero_point")[0] = 256; });
+  refused("zero_point", [](RandomModel& m) { m.data<std::int32_t>("synthesis.level2.0.zero_point")[0] = -1; });
+  refused("zero points", [](RandomModel& m) { m.data<std::int32_t>("synthesis.level2.1.zero_point")[0] ^= 1; });
   refused("masked", [](RandomModel& m) { m.data<std::int8_t>("bottleneck.0.context.weight")[12] = 1; });
   refused("'sigmoid'", [](RandomModel& m) { m.data<std::uint8_t>("sigmoid")[127] = 129; });
   refused("'entropy.threshold'", [](RandomModel& m) { m.data<std::int32_t>("entropy.threshold")[3] = 0; });

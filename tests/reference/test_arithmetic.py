@@ -138,29 +138,29 @@ def test_gdn(tensors: naive.Tensors, model: arithmetic.Model, inverse: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "zero_point", "dtype"),
+    ("name", "channels", "zero_point", "source"),
     [
         ("analysis.level0.0", 3, 128, torch.uint8),
-        ("analysis.level2.3", 32, 255, torch.uint8),
+        ("analysis.level2.3", 32, 0, torch.int16),
         ("analysis.level3.5", 32, 0, torch.int16),
     ],
 )
 def test_residual_down(
-    tensors: naive.Tensors, model: arithmetic.Model, name: str, channels: int, zero_point: int, dtype: torch.dtype
+    tensors: naive.Tensors, model: arithmetic.Model, name: str, channels: int, zero_point: int, source: torch.dtype
 ) -> None:
-    a = activation(channels, 3, 4)
-    expected = naive.residual_down(tensors, name, a.tolist(), zero_point, arithmetic.LIMITS[dtype])
-    result = analysis.residual_down(model, name, a, zero_point, dtype)
-    assert result.dtype == dtype
+    a = activation(channels, 3, 4, dtype=source)
+    expected = naive.residual_down(tensors, name, a.tolist(), zero_point)
+    result = analysis.residual_down(model, name, a, zero_point)
+    assert result.dtype == torch.int16
     assert result.tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("name", "zero_point", "source", "dtype"),
+    ("name", "zero_point", "source", "dtype", "zero_point_out"),
     [
-        ("synthesis.level0.2", 0, torch.int16, torch.int16),
-        ("synthesis.level1.1", 0, torch.int16, torch.uint8),
-        ("synthesis.level3.0", 9, torch.uint8, torch.uint8),
+        ("synthesis.level0.2", 0, torch.int16, torch.int16, 0),
+        ("synthesis.level2.1", 0, torch.int16, torch.uint8, 77),
+        ("synthesis.level3.0", 9, torch.uint8, torch.int16, 0),
     ],
 )
 def test_residual_up(
@@ -170,10 +170,11 @@ def test_residual_up(
     zero_point: int,
     source: torch.dtype,
     dtype: torch.dtype,
+    zero_point_out: int,
 ) -> None:
     a = activation(32, 2, 1, dtype=source)
-    expected = naive.residual_up(tensors, name, a.tolist(), zero_point, arithmetic.LIMITS[dtype])
-    result = synthesis.residual_up(model, name, a, zero_point, dtype)
+    expected = naive.residual_up(tensors, name, a.tolist(), zero_point, arithmetic.LIMITS[dtype], zero_point_out)
+    result = synthesis.residual_up(model, name, a, zero_point, dtype, zero_point_out)
     assert result.dtype == dtype
     assert result.tolist() == expected
 
@@ -183,7 +184,7 @@ def test_residual_up(
     [
         ("analysis.fusion.2", 0, torch.int16),
         ("synthesis.fusion0.2", 0, torch.int16),
-        ("synthesis.fusion1.1", 140, torch.uint8),
+        ("synthesis.fusion2.0", 140, torch.uint8),
     ],
 )
 @pytest.mark.parametrize("size", [(1, 1), (3, 5)])

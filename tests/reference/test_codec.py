@@ -78,8 +78,8 @@ def test_traces(synthetic: IntegerModel) -> None:
     fusions = [f"synthesis.fusion{k}.{i}" for k in range(3) for i in range(3 - k)]
     assert {*nodes, *fusions, "X.0", "X.3"} < decoder.keys()
     assert encoder["analysis.level0.0"].shape == (24, 40, 32)
-    assert encoder["analysis.level2.3"].dtype == torch.uint8
     assert encoder["analysis.level3.7"].dtype == torch.int16
+    assert decoder["synthesis.level2.1"].dtype == torch.uint8
     assert encoder["Y.2"].shape == decoder["X.2"].shape == (3, 5, 32)
     assert decoder["Z.1"].shape == (1, 2, 32)
     assert decoder["psi.3"].shape == (3, 5, 64)

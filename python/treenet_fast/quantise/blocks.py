@@ -14,8 +14,8 @@ from treenet_fast.model_layout import CHANNELS
 from treenet_fast.quantise import steps
 from treenet_fast.quantise.arrays import Array, IntegerTensors
 from treenet_fast.quantise.convolutions import IntegerConvolution, as_tensors
-from treenet_fast.quantise.formats import U8, Format, LearnedFormat, LearnedScale
-from treenet_fast.quantise.ranges import U8_MAX, positive, u8_range
+from treenet_fast.quantise.formats import S16, U8, Format, LearnedFormat, LearnedScale
+from treenet_fast.quantise.ranges import U8_MAX, positive, s16_channel_ranges, u8_range
 from treenet_fast.quantise.samples import Samples
 from treenet_fast.quantise.settings import Settings
 
@@ -86,7 +86,7 @@ class IntegerResidual(nn.Module):
         self.up = isinstance(block, ResidualUp)
         self.source = source
         self.output = output
-        self.hidden = LearnedFormat(CHANNELS, U8)
+        self.hidden = LearnedFormat(CHANNELS, U8 if self.up else S16)
         self.conv1 = IntegerConvolution(block.conv1, source, self.hidden, leaky=True, subpixel=self.up)
         self.conv2 = IntegerConvolution(block.conv2, self.hidden)
         gdn = block.igdn if isinstance(block, ResidualUp) else block.gdn
@@ -102,7 +102,9 @@ class IntegerResidual(nn.Module):
     def calibrate(self, name: str, samples: Samples, settings: Settings) -> None:
         """Set what is the block's own from samples of the float block `name`."""
         hidden = self.conv1.activations(samples, f"{name}.conv1")
-        self.hidden.set(u8_range(hidden, self.conv2.importance()))
+        self.hidden.set(
+            u8_range(hidden, self.conv2.importance()) if self.up else s16_channel_ranges(hidden, settings.headroom)
+        )
         self.normalisation.set_range(samples.output(f"{name}.conv2"))
 
     def importance(self) -> Array:
@@ -112,11 +114,11 @@ class IntegerResidual(nn.Module):
 
     def tensors(self, name: str) -> IntegerTensors:
         """The tensors of block `name`."""
+        zero_points = {f"{name}.conv1.zero_point": self.hidden, f"{name}.zero_point": self.output}
         return {
             **self.conv1.tensors(f"{name}.conv1"),
             **self.conv2.tensors(f"{name}.conv2"),
             **self.normalisation.tensors(f"{name}.{'igdn' if self.up else 'gdn'}"),
             **self.skip.tensors(f"{name}.skip"),
-            **as_tensors({f"{name}.conv1.zero_point": self.hidden.zero_point}),
-            **as_tensors({f"{name}.zero_point": self.output.zero_point}),
+            **as_tensors({key: form.zero_point for key, form in zero_points.items() if form.limits == U8}),
         }

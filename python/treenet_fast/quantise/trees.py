@@ -9,11 +9,10 @@ from treenet_fast.model.blocks import Fusion, ResidualDown, ResidualUp
 from treenet_fast.model.bounds import lower_bound
 from treenet_fast.model.treenet import IMAGE_CENTRE, AnalysisTree, SynthesisTree
 from treenet_fast.model_layout import (
-    ANALYSIS_S16_LEVELS,
     CHANNELS,
     IMAGE_ZERO_POINT,
     LATENTS,
-    SYNTHESIS_S16_LEVELS,
+    SYNTHESIS_U8_LEVEL,
 )
 from treenet_fast.quantise import steps
 from treenet_fast.quantise.blocks import IntegerResidual
@@ -44,9 +43,9 @@ def integer_analysis(master: TreeNet) -> AnalysisTree:
     """The analysis, from pixels less the zero point to the four fused leaves."""
     # Pixels count from black, and the zero point 128 is half a step above the centre (SPEC §3).
     image = FixedFormat([1 / PIXEL_MAX] * 3, offset=IMAGE_ZERO_POINT / PIXEL_MAX - IMAGE_CENTRE)
-    levels = [[_format(level in ANALYSIS_S16_LEVELS) for _ in range(2**level)] for level in range(3)]
+    levels = [[LearnedFormat(CHANNELS, S16) for _ in range(2**level)] for level in range(3)]
     # The two leaves of a fusion share a format.
-    fused = [_format(s16=True) for _ in range(LATENTS)]
+    fused = [LearnedFormat(CHANNELS, S16) for _ in range(LATENTS)]
     levels.append([fused[i // 2] for i in range(2 * LATENTS)])
 
     def block(level: int, i: int) -> IntegerResidual:
@@ -64,9 +63,9 @@ def integer_analysis(master: TreeNet) -> AnalysisTree:
 
 def integer_synthesis(master: TreeNet) -> SynthesisTree:
     """The synthesis, from the four scaled latents to pixels."""
-    inputs = [_format(s16=True) for _ in range(LATENTS)]
+    inputs = [LearnedFormat(CHANNELS, S16) for _ in range(LATENTS)]
     # All nodes of a level share a format: neighbours are fused, and fusions overlap.
-    levels = [_format(level in SYNTHESIS_S16_LEVELS) for level in range(4)]
+    levels = [LearnedFormat(CHANNELS, U8 if level == SYNTHESIS_U8_LEVEL else S16) for level in range(4)]
 
     def block(level: int, i: int) -> IntegerResidual:
         layers = master.get_submodule(f"synthesis.level{level}.{i}")
@@ -84,7 +83,3 @@ def integer_synthesis(master: TreeNet) -> SynthesisTree:
         return OutputLayer(layer, levels[3])
 
     return SynthesisTree(block, fusion, output)
-
-
-def _format(s16: bool) -> LearnedFormat:
-    return LearnedFormat(CHANNELS, S16 if s16 else U8)

@@ -29,25 +29,23 @@ def extend(image: Tensor) -> Tensor:
     return extended[0].to(torch.uint8)
 
 
-def residual_down(model: Model, name: str, activation: Tensor, zero_point: int, dtype: torch.dtype) -> Tensor:
-    """SPEC §2.5: ``[in, h, w]`` to ``[32, ⌈h/2⌉, ⌈w/2⌉]`` of the given dtype."""
+def residual_down(model: Model, name: str, activation: Tensor, zero_point: int = 0) -> Tensor:
+    """SPEC §2.5: ``[in, h, w]`` to ``[32, ⌈h/2⌉, ⌈w/2⌉]`` int16."""
     conv1, conv2, skip = f"{name}.conv1", f"{name}.conv2", f"{name}.skip"
-    inner = int(model[f"{conv1}.zero_point"])
-    t = requantise_leaky(model, conv1, convolution(model, conv1, activation, zero_point, stride=2), torch.uint8, inner)
-    g = gdn(model, f"{name}.gdn", convolution(model, conv2, t, inner))
+    t = requantise_leaky(model, conv1, convolution(model, conv1, activation, zero_point, stride=2))
+    g = gdn(model, f"{name}.gdn", convolution(model, conv2, t))
     s = dequantise(model, skip, convolution(model, skip, activation, zero_point, stride=2))
-    return round_and_clamp(g + s, *LIMITS[dtype], int(model[f"{name}.zero_point"])).to(dtype)
+    return round_and_clamp(g + s, *LIMITS[torch.int16]).to(torch.int16)
 
 
 def analysis(model: Model, image: Tensor, quality: int, trace: Trace) -> list[Tensor]:
     """The four latents ``Y_b`` (``[32, h/16, w/16]`` int16) of an extended image ``[3, h, w]`` uint8 (SPEC §4)."""
-    level, zero_points = [image], [IMAGE_ZERO_POINT]
+    level, zero_point = [image], IMAGE_ZERO_POINT
     for k in range(4):
-        dtype = torch.int16 if k == 3 else torch.uint8
         names = [f"analysis.level{k}.{i}" for i in range(2**k)]
         # Level 0 has one node on the image; from then on node i is a child of node ⌊i/2⌋.
-        level = [residual_down(model, name, level[i // 2], zero_points[i // 2], dtype) for i, name in enumerate(names)]
-        zero_points = [int(model[f"{name}.zero_point"]) for name in names]
+        level = [residual_down(model, name, level[i // 2], zero_point) for i, name in enumerate(names)]
+        zero_point = 0
         trace.record_all(names, level)
     latents = []
     for b in range(4):

@@ -11,7 +11,7 @@ from .entropy_tables import Table
 from .leb128 import leb128, read_leb128
 
 LOWEST_STATE = 1 << 16
-SYMBOLS_PER_LANE = 4096
+SYMBOLS_PER_LANE = 32768
 MOST_LANES_LOG2 = 5
 MOST_ESCAPE_BYTES = 3
 

@@ -19,15 +19,19 @@ from .arithmetic import (
 from .fusion import fuse
 from .trace import Trace
 
+U8_LEVEL = 2  # whose outputs are u8; other levels' are s16, with zero point 0
 
-def residual_up(model: Model, name: str, activation: Tensor, zero_point: int, dtype: torch.dtype) -> Tensor:
+
+def residual_up(
+    model: Model, name: str, activation: Tensor, zero_point: int, dtype: torch.dtype, zero_point_out: int
+) -> Tensor:
     """SPEC §2.6: ``[32, h, w]`` to ``[32, 2h, 2w]`` of the given dtype."""
     conv1, conv2, skip = f"{name}.conv1", f"{name}.conv2", f"{name}.skip"
     inner = int(model[f"{conv1}.zero_point"])
     t = shuffle(requantise_leaky(model, conv1, convolution(model, conv1, activation, zero_point), torch.uint8, inner))
     g = inverse_gdn(model, f"{name}.igdn", convolution(model, conv2, t, inner))
     s = shuffle(dequantise(model, skip, convolution(model, skip, activation, zero_point)))
-    return round_and_clamp(g + s, *LIMITS[dtype], int(model[f"{name}.zero_point"])).to(dtype)
+    return round_and_clamp(g + s, *LIMITS[dtype], zero_point_out).to(dtype)
 
 
 def synthesis(model: Model, latents: list[Tensor], quality: int, trace: Trace) -> Tensor:
@@ -38,12 +42,17 @@ def synthesis(model: Model, latents: list[Tensor], quality: int, trace: Trace) -
         nodes.append(round_and_clamp(to_float(latent) * gain, *LIMITS[torch.int16]).to(torch.int16))
     trace.record_all([f"X.{b}" for b in range(4)], nodes)
     for k in range(4):
-        dtype = torch.int16 if k == 0 else torch.uint8
         names = [f"synthesis.level{k}.{i}" for i in range(4 - k)]
-        nodes = [residual_up(model, name, node, zero_point, dtype) for name, node in zip(names, nodes, strict=True)]
-        trace.record_all(names, nodes)
         # The nodes of a level share their zero point (SPEC §6), and fusion keeps it.
-        zero_point = int(model[f"{names[0]}.zero_point"])
+        dtype, zero_point_out = (
+            (torch.uint8, int(model[f"{names[0]}.zero_point"])) if k == U8_LEVEL else (torch.int16, 0)
+        )
+        nodes = [
+            residual_up(model, name, node, zero_point, dtype, zero_point_out)
+            for name, node in zip(names, nodes, strict=True)
+        ]
+        trace.record_all(names, nodes)
+        zero_point = zero_point_out
         fusions = [f"synthesis.fusion{k}.{i}" for i in range(3 - k)]
         if fusions:
             nodes = [fuse(model, name, nodes[i], nodes[i + 1], zero_point) for i, name in enumerate(fusions)]
