@@ -1,6 +1,6 @@
 """The native library (csrc/bindings). Its errors are the classes of treenet_fast.errors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,3 +30,17 @@ class EntropyTables:
 
 def rans_encode(symbols: NDArray[np.int16], indices: NDArray[np.uint8], tables: EntropyTables) -> bytes: ...
 def rans_decode(data: bytes, indices: NDArray[np.uint8], tables: EntropyTables) -> NDArray[np.int16]: ...
+
+class Place:
+    """Where an image lies: the address of element (0, 0, 0), and strides in bytes."""
+
+    def __init__(self, address: int, row: int, column: int, channel: int) -> None: ...
+
+def cuda_devices() -> tuple[list[str], str]: ...
+def codec_on_cuda(model: Model, device: int, threads: int) -> Codec: ...
+def encode_at(
+    codec: Codec, images: Sequence[Place], height: int, width: int, quality: int, grey: bool, stream: int
+) -> list[bytes]: ...
+def decode_at(
+    codec: Codec, data: Sequence[bytes], images: Sequence[Place], max_pixels: int, stream: int
+) -> None: ...
