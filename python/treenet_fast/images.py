@@ -136,6 +136,26 @@ def rgb_image(picture: Picture) -> RgbImage:
     return RgbImage(np.ascontiguousarray(pixels), picture.grey)
 
 
+def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A picture's tensor in the memory of a device: itself if it is there, or else a copy.
+
+    Raises:
+        UnsupportedImageError: its values cannot be had.
+    """
+    import torch
+
+    try:
+        there = tensor.to(device)
+        address = there.data_ptr()  # zero, or an error, of what only stands for tensors
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise _unreadable(tensor) from error
+    if address == 0:
+        raise _unreadable(tensor)
+    return there
+
+
 def to_u8(arrays: Sequence[Array]) -> list[Any]:
     """Values as bytes: u8 as they are, floats in 0..1 as `normalise` says.
 
@@ -251,8 +271,8 @@ def _channels_last(image: object) -> Array:
     shape, batch = list(array.shape), "N" if array.ndim == 4 else ""
     if not 2 <= array.ndim <= 4:
         raise UnsupportedImageError(f"an image of shape {shape} is not known: use {order}, or N{order} for a batch")
-    if order == "CHW" and array.ndim > 2:
-        array = _library(array).moveaxis(array, -3, -1)
+    if not isinstance(array, np.ndarray) and array.ndim > 2:
+        array = array.movedim(-3, -1)
     if array.ndim > 2 and array.shape[-1] not in (1, 3):
         channels = array.shape[-1]
         hint = _ALPHA_HINT if channels in (2, 4) else f"use {batch}{order} with three channels, or one for grey"
@@ -261,12 +281,12 @@ def _channels_last(image: object) -> Array:
 
 
 def _dense(image: torch.Tensor) -> torch.Tensor:
-    """The tensor without its gradient, if its values lie in memory and numpy's types, or bfloat16, can hold them."""
+    """The tensor without its gradient, if it has a value for each index, of a type of numpy's or bfloat16."""
     import torch
 
     tensor = image.detach()
     of_bytes = tensor.is_quantized or (tensor.is_floating_point() and tensor.dtype.itemsize == 1)
-    if tensor.layout != torch.strided or tensor.is_nested or of_bytes or (tensor.numel() and not tensor.data_ptr()):
+    if tensor.layout != torch.strided or tensor.is_nested or of_bytes:
         raise _unreadable(image)
     return tensor
 
@@ -274,10 +294,10 @@ def _dense(image: torch.Tensor) -> torch.Tensor:
 def _from_tensor(tensor: torch.Tensor) -> NDArray[Any]:
     import torch
 
+    there = on_device(tensor, torch.device("cpu"))
     try:
-        tensor = tensor.cpu()
-        array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    except (TypeError, ValueError, RuntimeError) as error:  # torch's, NotImplementedError among them
+        array: NDArray[Any] = (there.float() if there.dtype == torch.bfloat16 else there).numpy()
+    except (TypeError, RuntimeError) as error:
         raise _unreadable(tensor) from error
     return array
 
