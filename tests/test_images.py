@@ -190,6 +190,7 @@ TENSORS = {
     "float8": lambda: torch.zeros(3, 5, 7).to(torch.float8_e4m3fn),
     "sparse": lambda: torch.zeros(3, 5, 7).to_sparse(),
     "quantised": lambda: torch.quantize_per_tensor(torch.zeros(3, 5, 7), 0.1, 0, torch.quint8),
+    "nested": lambda: torch.nested.nested_tensor([torch.zeros(3, 5, 7), torch.zeros(3, 5, 6)]),
 }
 
 
@@ -198,6 +199,11 @@ TENSORS = {
 def test_tensors_that_numpy_cannot_hold(case):
     with pytest.raises(UnsupportedImageError, match="pass a dense uint8 or float tensor"):
         normalise(TENSORS[case]())
+
+
+def test_tensors_that_stand_for_others():
+    with pytest.raises(UnsupportedImageError, match="pass a dense uint8 or float tensor"):
+        torch.func.vmap(normalise)(torch.zeros(2, 3, 5, 7))
 
 
 def test_closed_pil_images(tmp_path):

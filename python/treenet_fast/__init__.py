@@ -3,12 +3,12 @@
 from treenet_fast._api import (
     BackendInfo,
     Codec,
-    StreamInfo,
     backend_info,
     compress,
     decompress,
     info,
 )
+from treenet_fast._stream import StreamInfo
 from treenet_fast._version import __version__
 from treenet_fast.errors import (
     BackendError,

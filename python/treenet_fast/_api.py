@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from treenet_fast import _arguments, _native, model_file, models
+from treenet_fast import _arguments, _device, _native, _stream, model_file, models
+from treenet_fast._device import Device
+from treenet_fast._engine import NO_LIMIT, CpuEngine, Engine, in_groups
+from treenet_fast._stream import Stream, StreamInfo
 from treenet_fast._version import __version__
-from treenet_fast.errors import BackendError, WrongModelError
-from treenet_fast.images import MAX_SIDE, ImageLike, Output, RgbImage, check_output, check_pixels, normalise, restore
+from treenet_fast.errors import BackendError, InvalidArgumentError
+from treenet_fast.images import ImageLike, Output, check_output, check_pixels, pictures
 from treenet_fast.models import ModelLike
 
 ISAS = ("scalar", "avx2", "avx512vnni")
@@ -39,12 +42,17 @@ class Codec:
             and the pixels do not depend on it.
         max_pixels: images and streams with more pixels raise `ImageTooLargeError`; None for no limit.
         isa: "scalar", "avx2" or "avx512vnni"; None for what TREENET_FAST_ISA says, or else the fastest of the machine.
-            The bytes and the pixels do not depend on it either.
+            The bytes and the pixels do not depend on it either. A GPU has none.
+        device: None or "cpu" for the CPU; "cuda", "cuda:1" or a `torch.device` for a GPU, "cuda" for torch's current
+            one. Nor do the bytes and the pixels depend on it. On a GPU `threads` share what is left to the CPU, the
+            coding of symbols, and all work is in torch's current stream of that GPU.
 
     Raises:
         ModelFileError: the model file cannot be read or is not sound.
-        BackendError: the instruction set is unknown, or the machine lacks it.
-        InvalidArgumentError: `threads` or `max_pixels` is out of range, or `model` is neither a path nor a model.
+        BackendError: the instruction set is unknown, or the machine lacks it; the device cannot be used, and the
+            message says what is missing.
+        InvalidArgumentError: `threads` or `max_pixels` is out of range, `model` is neither a path nor a model,
+            `device` is none of the above, or there is an `isa` for a GPU.
     """
 
     def __init__(
@@ -54,25 +62,35 @@ class Codec:
         threads: int | None = None,
         max_pixels: int | None = DEFAULT_MAX_PIXELS,
         isa: str | None = None,
+        device: Device | None = None,
     ) -> None:
-        self._max_pixels = (
-            MAX_SIDE**2 if max_pixels is None else _arguments.integer("max_pixels", max_pixels, 1, MAX_SIDE**2)
-        )
-        threads = _choose_threads(threads)
-        isa = _choose_isa(isa)
+        self._max_pixels = NO_LIMIT if max_pixels is None else _arguments.integer("max_pixels", max_pixels, 1, NO_LIMIT)
+        self._threads = _choose_threads(threads)
+        self._gpu = _device.choose(device)
+        if self._gpu is None:
+            self._isa = _choose_isa(isa)
+        elif isa is not None:
+            raise InvalidArgumentError(
+                f"isa is {isa!r}, but device is {str(device)!r}, which has none: leave isa unset"
+            )
         self._model = models.resolve(model)
-        self._native = _native_codec(self._model, isa, threads)
-        self._others: dict[str, _native.Codec] = {}  # of models in the package, by the id in a stream
+        self._engine = self._new_engine(self._model)
+        self._others: dict[str, Engine] = {}  # of models in the package, by the id in a stream
 
     @property
     def isa(self) -> str:
-        """The instruction set that runs."""
-        return self._native.isa
+        """The instruction set that runs; of a codec on a GPU, "cuda"."""
+        return self._engine.native.isa
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", or "cuda:0", "cuda:1", ..."""
+        return self._engine.device
 
     @property
     def threads(self) -> int:
-        """The number of threads that share the work on an image."""
-        return self._native.threads
+        """The number of threads that share the work of the CPU."""
+        return self._engine.native.threads
 
     @property
     def model(self) -> model_file.IntegerModel:
@@ -80,10 +98,13 @@ class Codec:
         return self._model
 
     def __repr__(self) -> str:
-        return f"Codec(model={self.model.name!r}, threads={self.threads}, isa={self.isa!r})"
+        return f"Codec(model={self.model.name!r}, threads={self.threads}, device={self.device!r}, isa={self.isa!r})"
 
     def compress(self, image: ImageLike | Sequence[ImageLike], quality: int = 50) -> Any:
         """Compresses an image, or each image of a batch or a list.
+
+        On a GPU, images of equal size go through together, and tensors that lie on it are read there: of uint8 in any
+        strides without a copy. All other images are copied to it.
 
         Args:
             image: a torch tensor CHW or NCHW, a numpy array HWC or NHWC, a PIL image, or a list of images; uint8, or
@@ -97,10 +118,13 @@ class Codec:
             UnsupportedImageError: the image cannot be coded as it is; the message says what to do.
             ImageTooLargeError: it has more than `max_pixels` pixels, or a side beyond 65535.
             InvalidArgumentError: `quality` is no integer in 1..100.
+            BackendError: the GPU lacks memory, or fails, or the process was forked after the codec was made.
         """
         quality = _arguments.quality(quality)
-        images, many = normalise(image)
-        streams = [self._encode(one, quality) for one in images]
+        images, many = pictures(image)
+        for one in images:
+            check_pixels(one.width, one.height, self._max_pixels)
+        streams = self._engine.encode(images, quality)
         return streams if many else streams[0]
 
     def decompress(self, data: Data | Sequence[Data], output: Output | None = None) -> Any:
@@ -108,82 +132,50 @@ class Codec:
 
         Args:
             data: a .tnf stream, or a list or tuple of them.
-            output: "torch": a u8 tensor `[3, H, W]` (grey: `[1, H, W]`); "numpy": a u8 array `[H, W, 3]` (grey:
-                `[H, W]`); "pil": an image of mode RGB (grey: L); None: "torch" where torch is installed, else "numpy".
+            output: "torch": a u8 tensor `[3, H, W]` (grey: `[1, H, W]`) on the codec's device; "numpy": a u8 array
+                `[H, W, 3]` (grey: `[H, W]`); "pil": an image of mode RGB (grey: L); None: "torch" where torch is
+                installed, else "numpy".
 
         Returns:
-            The image, or a list of images for a list of streams.
+            The image, or a list of images for a list of streams. Tensors on a GPU are ready for what follows in its
+            stream, as those of torch's own functions are.
 
         Raises:
             StreamError: the stream is empty, foreign, of a newer version, truncated, damaged, or made with a model
                 that is neither this codec's nor in the package: each has its class under it.
             ImageTooLargeError: it has more than `max_pixels` pixels.
             InvalidArgumentError: `data` is not bytes, or `output` none of those above.
+            BackendError: the GPU lacks memory, or fails, or the process was forked after the codec was made.
         """
-        output = check_output(output)  # before the work
-        if isinstance(data, (list, tuple)):
-            return [self._decode(one, output) for one in data]
-        return self._decode(data, output)
+        output = check_output(output)  # before the work, as are all headers
+        many = isinstance(data, (list, tuple))
+        streams = [_stream.read(one, self._max_pixels) for one in (data if many else [data])]
 
-    def _encode(self, image: RgbImage, quality: int) -> bytes:
-        height, width, _ = image.pixels.shape
-        check_pixels(width, height, self._max_pixels)
-        return self._native.encode(image.pixels, quality, image.grey)
+        def decode(of_one_model: list[Stream]) -> list[ImageLike]:
+            return self._engine_of(of_one_model[0].info.model_id).decode(of_one_model, output)
 
-    def _decode(self, data: Any, output: Output) -> ImageLike:
-        stream = _arguments.stream(data)
-        try:
-            pixels = self._native.decode(stream, self._max_pixels)
-        except WrongModelError:
-            other = self._other(_native.info(stream, MAX_SIDE**2)["model_id"])
-            if other is None:
-                raise
-            pixels = other.decode(stream, self._max_pixels)
-        return restore(pixels, output)
+        images = in_groups(streams, lambda stream: stream.info.model_id, decode)
+        return images if many else images[0]
 
-    def _other(self, model_id: str) -> _native.Codec | None:
-        """A codec of the model in the package that a stream names, or None; made when it is first needed."""
+    def _engine_of(self, model_id: str) -> Engine:
+        """The engine of the model in the package that a stream names, made when it is first needed.
+
+        For this codec's own model, and for one that is not in the package, which it refuses, the codec's own.
+        """
+        if self._model.hash.hex().startswith(model_id):
+            return self._engine
         if model_id not in self._others:
             model = models.with_id(model_id)
             if model is None:
-                return None
-            self._others.setdefault(model_id, _native_codec(model, self.isa, self.threads))
+                return self._engine
+            self._others.setdefault(model_id, self._new_engine(model))
         return self._others[model_id]
 
-
-def _native_codec(model: model_file.IntegerModel, isa: str, threads: int) -> _native.Codec:
-    return _native.Codec(_native.Model(dict(model.tensors), model.hash), isa, threads)
-
-
-@dataclass(frozen=True)
-class StreamInfo:
-    """What the header of a stream says.
-
-    Attributes:
-        width, height: size in pixels.
-        quality: 1..100, as given to `compress`.
-        grey: whether it decodes to one channel.
-        version: of the format.
-        model_id: the first 8 hexadecimal digits of the hash of the model that decodes it.
-        bytes: size of the whole stream.
-        header_bytes: size of its header.
-        segments: number of parts that decode independently.
-    """
-
-    width: int
-    height: int
-    quality: int
-    grey: bool
-    version: int
-    model_id: str
-    bytes: int
-    header_bytes: int
-    segments: int
-
-    @property
-    def bits_per_pixel(self) -> float:
-        """Size of the stream in bits, by the number of pixels."""
-        return 8 * self.bytes / (self.width * self.height)
+    def _new_engine(self, model: model_file.IntegerModel) -> Engine:
+        native = _native.Model(dict(model.tensors), model.hash)
+        if self._gpu is None:
+            return CpuEngine(_native.Codec(native, self._isa, self._threads))
+        return _device.on_cuda(native, self._gpu, self._threads)
 
 
 @dataclass(frozen=True)
@@ -195,12 +187,16 @@ class BackendInfo:
         isa: the instruction set that a new `Codec` uses, TREENET_FAST_ISA considered.
         available_isas: those that the machine has, slowest first.
         threads: the number of threads that a new `Codec` uses.
+        devices: the names of the GPUs that a `Codec` can use, "cuda:0" first; () if there is none.
+        cuda: why there is none, or "".
     """
 
     version: str
     isa: str
     available_isas: tuple[str, ...]
     threads: int
+    devices: tuple[str, ...]
+    cuda: str
 
 
 def compress(
@@ -212,9 +208,12 @@ def compress(
 ) -> Any:
     """Compresses an image, a batch or a list: `Codec(model, threads=threads).compress(image, quality)`.
 
+    A tensor on a GPU, or a list whose first image is one, is compressed there if that GPU can be used, and otherwise on
+    the CPU: the bytes are the same. `backend_info().cuda` says why it cannot be.
+
     Codecs of the package's own models are kept and used again. With a model of your own, make a `Codec` once instead.
     """
-    return _codec(model, threads).compress(image, quality)
+    return _codec_for(image, model, threads).compress(image, quality)
 
 
 def decompress(
@@ -223,9 +222,13 @@ def decompress(
     *,
     model: ModelLike | None = None,
     threads: int | None = None,
+    device: Device | None = None,
 ) -> Any:
-    """Decompresses a stream or a list: `Codec(model, threads=threads).decompress(data, output)`; see `compress`."""
-    return _codec(model, threads).decompress(data, output)
+    """Decompresses a stream or a list: `Codec(model, threads=threads, device=device).decompress(data, output)`.
+
+    Codecs are kept as by `compress`.
+    """
+    return _codec(model, threads, device).decompress(data, output)
 
 
 def info(data: Data) -> StreamInfo:
@@ -235,7 +238,7 @@ def info(data: Data) -> StreamInfo:
         StreamError: as `Codec.decompress`, except for what only the model or decoding can show.
         InvalidArgumentError: `data` is not bytes.
     """
-    return StreamInfo(**_native.info(_arguments.stream(data), MAX_SIDE**2))
+    return _stream.read(data, NO_LIMIT).info
 
 
 def backend_info() -> BackendInfo:
@@ -244,10 +247,11 @@ def backend_info() -> BackendInfo:
     Raises:
         BackendError: TREENET_FAST_ISA names an instruction set that is unknown or that the machine lacks.
     """
-    return BackendInfo(__version__, _choose_isa(None), tuple(_native.cpu_isas()), _usable_threads())
+    devices, cuda = _device.cuda_devices()
+    return BackendInfo(__version__, _choose_isa(None), tuple(_native.cpu_isas()), _usable_threads(), devices, cuda)
 
 
-_codecs: dict[tuple[str, str, int], Codec] = {}
+_codecs: dict[tuple[str, str | None, int | None, int], Codec] = {}
 _codecs_lock = threading.Lock()
 
 
@@ -261,16 +265,30 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_codecs_lock)
 
 
-def _codec(model: ModelLike | None, threads: int | None) -> Codec:
-    """A codec for one call; of a model in the package there is one for each instruction set and number of threads."""
+def _codec_for(image: Any, model: ModelLike | None, threads: int | None) -> Codec:
+    """A codec for one call, where the image is if that can be."""
+    gpu = _device.of_image(image)
+    if gpu is not None:
+        try:
+            return _codec(model, threads, gpu)
+        except BackendError:  # as it is documented
+            pass
+    return _codec(model, threads)
+
+
+def _codec(model: ModelLike | None, threads: int | None, device: Device | None = None) -> Codec:
+    """A codec for one call; of a model in the package there is one for each device or instruction set, and threads."""
     name = models.DEFAULT if model is None else model
     if not isinstance(name, str) or name not in models.names():
-        return Codec(model, threads=threads)
-    name, isa, threads = key = (name, _choose_isa(None), _choose_threads(threads))
+        return Codec(model, threads=threads, device=device)
+    gpu = _device.choose(device)
+    isa = _choose_isa(None) if gpu is None else None
+    name, isa, gpu, threads = key = (name, isa, gpu, _choose_threads(threads))
     with _codecs_lock:
         codec = _codecs.get(key)
     if codec is None:
-        codec = Codec(name, threads=threads, isa=isa)  # takes long, so without the lock; of several the first is kept
+        # Takes long, so without the lock; of several the first is kept.
+        codec = Codec(name, threads=threads, isa=isa, device=None if gpu is None else f"cuda:{gpu}")
         with _codecs_lock:
             codec = _codecs.setdefault(key, codec)
     return codec

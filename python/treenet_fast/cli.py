@@ -23,7 +23,8 @@ from typing import TextIO
 from PIL import Image, ImageOps
 
 from treenet_fast import models
-from treenet_fast._api import DEFAULT_MAX_PIXELS, Codec, StreamInfo, info
+from treenet_fast._api import DEFAULT_MAX_PIXELS, Codec, info
+from treenet_fast._stream import StreamInfo
 from treenet_fast._version import __version__
 from treenet_fast.errors import TreeNetError, UnsupportedImageError
 from treenet_fast.image_files import files_below, opened
@@ -79,6 +80,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     common.add_argument("target", metavar="OUT", help="a file, or a folder if IN is one")
     common.add_argument("--model", metavar="MODEL", help=f"{' or '.join(models.names())}, or a model file")
     common.add_argument("--threads", metavar="N", type=_whole_number, help="default: one a usable CPU, up to 16")
+    common.add_argument("--device", metavar="D", help="cpu (the default), or cuda, cuda:0 and so on for a GPU")
     common.add_argument(
         "--max-pixels",
         metavar="N",
@@ -128,9 +130,13 @@ def _quality(text: str) -> int:
     return int(text)
 
 
+def _codec(options: argparse.Namespace) -> Codec:
+    return Codec(options.model, threads=options.threads, max_pixels=options.max_pixels, device=options.device)
+
+
 def _compress(options: argparse.Namespace) -> int:
     jobs = _jobs(options.source, options.target, IMAGE_SUFFIXES, STREAM_SUFFIX)
-    codec = Codec(options.model, threads=options.threads, max_pixels=options.max_pixels)
+    codec = _codec(options)
     # Our limit, not Pillow's: it is checked before the pixels are read.
     Image.MAX_IMAGE_PIXELS = None
 
@@ -147,7 +153,7 @@ def _decompress(options: argparse.Namespace) -> int:
     jobs = _jobs(options.source, options.target, (STREAM_SUFFIX,), ".png")
     formats = {job.target: _image_format(job.target) for job in jobs}
     originals_at_risk = _is_own_folder(options.source, Path(options.target))
-    codec = Codec(options.model, threads=options.threads, max_pixels=options.max_pixels)
+    codec = _codec(options)
 
     def work(job: Job) -> bytes:
         if originals_at_risk and job.target.exists():

@@ -22,7 +22,7 @@ class ImageTooLargeError(TreeNetError):
 
 
 class BackendError(TreeNetError):
-    """An instruction set was asked for that does not exist or that this machine lacks."""
+    """An instruction set or a GPU was asked for that does not exist or cannot be used here, or a GPU failed."""
 
 
 class MissingLibraryError(TreeNetError):

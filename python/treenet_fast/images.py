@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 ImageLike: TypeAlias = "NDArray[Any] | Image.Image | torch.Tensor"
+Array: TypeAlias = "NDArray[Any] | torch.Tensor"
 Output = Literal["torch", "numpy", "pil"]
 
 MAX_SIDE = 65535
@@ -39,8 +40,35 @@ _MODE_HINTS = {**_LOSING_MODE_HINTS, "1": "it has 1 bit a sample: use image.conv
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One image as the caller holds it, its values not looked at yet.
+
+    Attributes:
+        array: `[height, width, 3]`, or `[height, width, 1]` of a grey one, each side 1..65535; u8 or floats, a numpy
+            array or a tensor on any device, in any strides.
+    """
+
+    array: Array
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.array.shape[0]
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.array.shape[1]
+
+    @property
+    def grey(self) -> bool:
+        """Whether it has one channel; a decoder gives one back."""
+        return self.array.shape[2] == 1
+
+
+@dataclass(frozen=True)
 class RgbImage:
-    """One image ready for the encoder.
+    """One image ready for an encoder that takes arrays.
 
     Attributes:
         pixels: u8 `[height, width, 3]`, C-contiguous, each side 1..65535.
@@ -72,14 +100,87 @@ def normalise(images: ImageLike | Sequence[ImageLike]) -> tuple[list[RgbImage], 
             transparent colour; a masked array; a tensor that is sparse, quantised or without data; a closed PIL image.
         ImageTooLargeError: a side is longer than 65535.
     """
+    taken, many = pictures(images)
+    return [rgb_image(picture) for picture in taken], many
+
+
+def pictures(images: ImageLike | Sequence[ImageLike]) -> tuple[list[Picture], bool]:
+    """The images of an argument of `normalise`, as they lie: nothing is copied, and of tensors no value is read.
+
+    Returns:
+        The images, and whether the argument was a batch or a list (even of one).
+
+    Raises:
+        UnsupportedImageError, ImageTooLargeError: as `normalise`, but for floats that are NaN or outside 0..1.
+    """
     if isinstance(images, (list, tuple)):
-        return [_normalise_one(image) for image in images], True
+        return [_picture_of_list(image) for image in images], True
     if isinstance(images, Image.Image):
         return [_from_pil(images)], False
     array = _channels_last(images)
     if array.ndim == 4:
         return [_from_array(image) for image in array], True
     return [_from_array(array)], False
+
+
+def rgb_image(picture: Picture) -> RgbImage:
+    """A picture in the host's memory, wherever it was.
+
+    Raises:
+        UnsupportedImageError: floats that are NaN or outside 0..1; a tensor whose values cannot be had.
+    """
+    array = picture.array
+    (pixels,) = to_u8([array if isinstance(array, np.ndarray) else _from_tensor(array)])
+    if picture.grey:
+        pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return RgbImage(np.ascontiguousarray(pixels), picture.grey)
+
+
+def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A picture's tensor in the memory of a device: itself if it is there, or else a copy.
+
+    Raises:
+        UnsupportedImageError: its values cannot be had.
+    """
+    import torch
+
+    try:
+        there = tensor.to(device)
+        address = there.data_ptr()  # zero, or an error, of what only stands for tensors
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise _unreadable(tensor) from error
+    if address == 0:
+        raise _unreadable(tensor)
+    return there
+
+
+def to_u8(arrays: Sequence[Array]) -> list[Any]:
+    """Values as bytes: u8 as they are, floats in 0..1 as `normalise` says.
+
+    Args:
+        arrays: of pictures; all of them numpy's, or all of them tensors on one device, which is waited for once if
+            there are floats.
+
+    Returns:
+        Arrays or tensors of the same shapes, where the arguments are.
+
+    Raises:
+        UnsupportedImageError: floats that are NaN or outside 0..1.
+    """
+    floats: list[Any] = [array for array in arrays if _is_float(array)]
+    extremes = [extreme for array in floats for extreme in (array.min(), array.max())]
+    if floats and not isinstance(floats[0], np.ndarray):
+        import torch
+
+        extremes = torch.stack(extremes).tolist()
+    for low, high in zip(extremes[::2], extremes[1::2], strict=True):
+        if not (low >= 0 and high <= 1):  # written so that NaN fails
+            raise UnsupportedImageError(
+                f"a float image has values from {low} to {high}, not 0..1: scale it, or clip it, or pass uint8 (0..255)"
+            )
+    return [_scaled(array) if _is_float(array) else array for array in arrays]
 
 
 def restore(pixels: NDArray[np.uint8], output: Output | None) -> ImageLike:
@@ -141,7 +242,7 @@ def check_rgb(image: Image.Image) -> None:
     _check_opaque(image)
 
 
-def _normalise_one(image: ImageLike) -> RgbImage:
+def _picture_of_list(image: ImageLike) -> Picture:
     if isinstance(image, Image.Image):
         return _from_pil(image)
     array = _channels_last(image)
@@ -152,10 +253,11 @@ def _normalise_one(image: ImageLike) -> RgbImage:
     return _from_array(array)
 
 
-def _channels_last(image: object) -> NDArray[Any]:
-    """A numpy array, or a tensor as one, as `[H, W]`, `[H, W, C]` or `[N, H, W, C]`."""
+def _channels_last(image: object) -> Array:
+    """An array or a tensor as `[H, W]`, `[H, W, C]` or `[N, H, W, C]`."""
     if isinstance(image, np.ma.MaskedArray):
         raise UnsupportedImageError("a masked array cannot be coded as it is: fill it first, e.g. with image.filled(0)")
+    array: Array
     if isinstance(image, np.ndarray):
         array, order = image, "HWC"
     else:
@@ -165,12 +267,12 @@ def _channels_last(image: object) -> NDArray[Any]:
             raise UnsupportedImageError(
                 f"an image cannot be a {kind}: pass a torch tensor, a numpy array or a PIL image"
             )
-        array, order = _from_tensor(image), "CHW"
+        array, order = _dense(image), "CHW"
     shape, batch = list(array.shape), "N" if array.ndim == 4 else ""
     if not 2 <= array.ndim <= 4:
         raise UnsupportedImageError(f"an image of shape {shape} is not known: use {order}, or N{order} for a batch")
-    if order == "CHW" and array.ndim > 2:
-        array = np.moveaxis(array, -3, -1)
+    if not isinstance(array, np.ndarray) and array.ndim > 2:
+        array = array.movedim(-3, -1)
     if array.ndim > 2 and array.shape[-1] not in (1, 3):
         channels = array.shape[-1]
         hint = _ALPHA_HINT if channels in (2, 4) else f"use {batch}{order} with three channels, or one for grey"
@@ -178,31 +280,43 @@ def _channels_last(image: object) -> NDArray[Any]:
     return array
 
 
-def _from_tensor(image: torch.Tensor) -> NDArray[Any]:
+def _dense(image: torch.Tensor) -> torch.Tensor:
+    """The tensor without its gradient, if it has a value for each index, of a type of numpy's or bfloat16."""
     import torch
 
+    tensor = image.detach()
+    of_bytes = tensor.is_quantized or (tensor.is_floating_point() and tensor.dtype.itemsize == 1)
+    if tensor.layout != torch.strided or tensor.is_nested or of_bytes:
+        raise _unreadable(image)
+    return tensor
+
+
+def _from_tensor(tensor: torch.Tensor) -> NDArray[Any]:
+    import torch
+
+    there = on_device(tensor, torch.device("cpu"))
     try:
-        tensor = image.detach().cpu()
-        array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    except (TypeError, ValueError, RuntimeError) as error:  # torch's, NotImplementedError among them
-        reason = f"a tensor of {image.dtype} and {image.layout} on device {image.device} cannot be read as an image"
-        raise UnsupportedImageError(f"{reason}: pass a dense uint8 or float tensor") from error
+        array: NDArray[Any] = (there.float() if there.dtype == torch.bfloat16 else there).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise _unreadable(tensor) from error
     return array
 
 
-def _from_array(array: NDArray[Any]) -> RgbImage:
+def _unreadable(image: torch.Tensor) -> UnsupportedImageError:
+    reason = f"a tensor of {image.dtype} and {image.layout} on device {image.device} cannot be read as an image"
+    return UnsupportedImageError(f"{reason}: pass a dense uint8 or float tensor")
+
+
+def _from_array(array: Array) -> Picture:
     """`array`: `[H, W]` or `[H, W, 1 or 3]` of any dtype."""
     _check_size(array.shape[1], array.shape[0])
-    pixels = _to_u8(array)
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, np.newaxis]
-    grey = pixels.shape[2] == 1
-    if grey:
-        pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    return RgbImage(np.ascontiguousarray(pixels), grey)
+    if array.dtype != _library(array).uint8 and not _is_float(array):
+        dtype = str(array.dtype).removeprefix("torch.")
+        raise UnsupportedImageError(f"an image of dtype {dtype} cannot be coded as it is: {_DEPTH_HINT}")
+    return Picture(array[:, :, None] if array.ndim == 2 else array)
 
 
-def _from_pil(image: Image.Image) -> RgbImage:
+def _from_pil(image: Image.Image) -> Picture:
     if image.mode not in ("RGB", "L"):
         raise _mode_error(image, _MODE_HINTS.get(image.mode, "use image.convert('RGB') first"))
     _check_size(image.width, image.height)
@@ -231,19 +345,24 @@ def _check_opaque(image: Image.Image) -> None:
         )
 
 
-def _to_u8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return array
-    if not np.issubdtype(array.dtype, np.floating):
-        raise UnsupportedImageError(f"an image of dtype {array.dtype} cannot be coded as it is: {_DEPTH_HINT}")
-    low, high = array.min(), array.max()
-    if not (low >= 0 and high <= 1):  # written so that NaN fails
-        raise UnsupportedImageError(
-            f"a float image has values from {low} to {high}, not 0..1: scale it, or clip it, or pass uint8 (0..255)"
-        )
-    wide = np.promote_types(array.dtype, np.float32)
-    pixels: NDArray[np.uint8] = np.rint(array.astype(wide, copy=False) * wide.type(255)).astype(np.uint8)
-    return pixels
+def _library(array: Array) -> Any:
+    """numpy or torch: what is called by the same name in both needs no second form."""
+    return np if isinstance(array, np.ndarray) else sys.modules["torch"]
+
+
+def _is_float(array: Array) -> bool:
+    return np.issubdtype(array.dtype, np.floating) if isinstance(array, np.ndarray) else array.is_floating_point()
+
+
+def _scaled(array: Array) -> Any:
+    """Floats in 0..1 as u8."""
+    library = _library(array)
+    wide = _cast(array, library.promote_types(array.dtype, library.float32))
+    return _cast(library.round(wide * 255), library.uint8)  # both libraries round ties to even
+
+
+def _cast(array: Array, dtype: Any) -> Any:
+    return array.astype(dtype, copy=False) if isinstance(array, np.ndarray) else array.to(dtype)
 
 
 def _check_size(width: int, height: int) -> None:
