@@ -1,6 +1,7 @@
 """Checks an installed package with its two dependencies alone, torch not among them.
 
-Arrays go in and out, and there is a clear word to who asks for tensors, or for what other libraries compute.
+Arrays go in and out, and there is a clear word to who asks for tensors, or for what other libraries compute. The CUDA
+backend is in it, and says what it lacks where there is no GPU.
 """
 
 import importlib.util
@@ -8,6 +9,7 @@ import importlib.util
 import numpy as np
 
 import treenet_fast
+from treenet_fast import _native
 from treenet_fast.evaluation import metrics, record
 from treenet_fast.evaluation.bd_rate import bd_rate
 
@@ -27,6 +29,10 @@ except treenet_fast.InvalidArgumentError as error:
 else:
     raise SystemExit("output='torch' gave something without torch")
 
+devices, reason = _native.cuda_devices()
+assert devices or reason
+assert "no CUDA backend" not in reason
+
 assert not record.Record(["image.png"]).entries
 assert metrics.psnr(image, decoded) > 20
 curve = [(0.1, 25.0), (0.2, 28.0), (0.3, 29.5), (0.4, 30.5)]
@@ -36,4 +42,4 @@ except treenet_fast.MissingLibraryError as error:
     assert "pip install bjontegaard" in str(error)
 else:
     raise SystemExit("bjontegaard is installed here: this is the wrong environment for this check")
-print(f"{len(stream)} bytes; {treenet_fast.backend_info()}")
+print(f"{len(stream)} bytes; {treenet_fast.backend_info()}; CUDA: {devices or reason}")

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from eager import Eager
 from PIL import Image
 
 import treenet_fast
 from treenet_fast.model import TreeNet
-from treenet_fast.model.bottleneck import anchors
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "chelsea.png"
 SIZE = (768, 512)
@@ -38,44 +38,13 @@ def codec(request):
     return treenet_fast.Codec(isa=request.param, threads=THREADS)
 
 
-class Eager:
-    """The networks of an encoder and of a decoder, in float32."""
-
-    def __init__(self, image, memory_format):
-        torch.set_num_threads(THREADS)
-        self.model = TreeNet().eval().to(memory_format=memory_format)
-        pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255
-        self.image = pixels.contiguous(memory_format=memory_format)
-        self.quality = torch.full((1,), float(QUALITY))
-        self.hyper_latents, self.latents = self.compress()
-
-    @torch.inference_mode()
-    def compress(self):
-        latents = self.model.analyse(self.image, self.quality)
-        hyper_latents = [b.hyper_analysis(y).round() for b, y in zip(self.model.bottleneck, latents, strict=True)]
-        self.parameters(hyper_latents, latents)
-        return hyper_latents, latents
-
-    @torch.inference_mode()
-    def decompress(self):
-        return self.model.synthesise(self.parameters(self.hyper_latents, self.latents), self.quality)
-
-    def parameters(self, hyper_latents, latents):
-        """Both passes of the context model; `latents` stand for what the entropy coder would give."""
-        decoded = []
-        for bottleneck, z, y in zip(self.model.bottleneck, hyper_latents, latents, strict=True):
-            psi = bottleneck.hyper_synthesis(z)[:, :, : y.shape[2], : y.shape[3]]
-            anchor = anchors(y)
-            bottleneck.entropy_parameters(torch.cat((psi, torch.zeros_like(psi)), dim=1))
-            context = bottleneck.context(y.round() * anchor) * (1 - anchor)
-            bottleneck.entropy_parameters(torch.cat((psi, context), dim=1))
-            decoded.append(y.round())
-        return decoded
-
-
 @pytest.fixture(params=FORMATS)
 def eager(request, image):
-    return Eager(image, FORMATS[request.param])
+    torch.set_num_threads(THREADS)
+    layout = FORMATS[request.param]
+    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255
+    model = TreeNet().eval().to(memory_format=layout)
+    return Eager(model, pixels.contiguous(memory_format=layout), QUALITY)
 
 
 @pytest.mark.benchmark(group="compress")

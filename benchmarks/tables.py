@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gpu.report
+import markdown
+
 from treenet_fast.evaluation.curve import at_rate, ms_ssim_curve, psnr_curve
 from treenet_fast.evaluation.metrics import from_decibels
 from treenet_fast.evaluation.record import Record
@@ -20,14 +23,10 @@ README = HERE.parent / "README.md"
 EXACTNESS = HERE / "results" / "exactness.json"
 RATE_DISTORTION = HERE / "results" / "rate_distortion.json"
 SPEED = HERE / "results" / "speed.json"
+GPU = HERE / "results" / "gpu.json"
 
 RATES = (0.1, 0.15, 0.2, 0.3, 0.4)
 """Bits per pixel at which all codecs are compared."""
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def exactness() -> str:
@@ -40,7 +39,7 @@ def exactness() -> str:
         photographs = [case for case in chosen if case["image"].startswith("kodim")]
         excess = sum(case["bytes"] for case in photographs) / sum(c["information_bytes"] for c in photographs) - 1
         rows.append([str(quality), f"{identical} of {len(chosen)}", f"{100 * excess:.1f} %"])
-    return markdown(["quality", "identical on every path", "Kodak files above their symbols' information"], rows)
+    return markdown.table(["quality", "identical on every path", "Kodak files above their symbols' information"], rows)
 
 
 def rate_and_distortion() -> str:
@@ -52,7 +51,7 @@ def rate_and_distortion() -> str:
                 [str(point.quality), f"{point.bpp:.3f}", f"{point.psnr:.2f} dB", f"{point.ms_ssim:.4f}"]
                 for point in entry.points()
             ]
-            table = markdown(["quality", "bits per pixel", "RGB PSNR", "MS-SSIM"], rows)
+            table = markdown.table(["quality", "bits per pixel", "RGB PSNR", "MS-SSIM"], rows)
             parts.append(f"`{entry.codec}` (model {entry.parameters['model hash'][:8]}):\n\n{table}")
     return "\n\n".join(parts)
 
@@ -64,7 +63,7 @@ def bd_rates() -> str:
     for anchor, codec in dict.fromkeys((anchor, codec) for anchor, codec, _ in found):
         cells = [bd_rate_cell(found[anchor, codec, metric]) for metric in ("PSNR", "MS-SSIM")]
         rows.append([codec, anchor, *cells])
-    return markdown(["codec", "against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows)
+    return markdown.table(["codec", "against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows)
 
 
 def bd_rate_cell(result: dict[str, Any]) -> str:
@@ -80,7 +79,7 @@ def like_rates() -> str:
         psnr, similarity = psnr_curve(entry.points()), ms_ssim_curve(entry.points())
         cells = [like_rate_cell(at_rate(psnr, rate), at_rate(similarity, rate)) for rate in RATES]
         rows.append([entry.codec, *cells])
-    return markdown(["PSNR / MS-SSIM at", *(f"{rate} bpp" for rate in RATES)], rows)
+    return markdown.table(["PSNR / MS-SSIM at", *(f"{rate} bpp" for rate in RATES)], rows)
 
 
 def like_rate_cell(psnr: float | None, similarity: float | None) -> str:
@@ -107,7 +106,14 @@ def speed() -> str:
         f"{record['image']}, 768x512, {', '.join(map(str, sorted(threads)))} threads, {record['processor']}, "
         f"torch {record['torch']}, commit {record['commit'][:10]}"
     )
-    return markdown(["", *best], rows) + f"\n\n{caption}."
+    return markdown.table(["", *best], rows) + f"\n\n{caption}."
+
+
+def on_a_gpu() -> str:
+    """Exactness and speed on a GPU, if there has been one."""
+    if not GPU.exists():
+        return "Nothing of this has been run on a GPU yet."
+    return gpu.report.text(json.loads(GPU.read_text()))
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -116,6 +122,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "BD-rates": bd_rates,
     "exactness": exactness,
     "speed": speed,
+    "GPU": on_a_gpu,
 }
 
 

@@ -33,10 +33,9 @@ def thumbnail_stream(thumbnail):
 
 
 @pytest.fixture
-def benchmark_script(monkeypatch):
-    """Imports a module of benchmarks/ by name."""
+def benchmark_script():
+    """Imports a module of benchmarks/ by name, anew for each test."""
     before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield importlib.import_module
     for name in set(sys.modules) - before:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(ROOT / "benchmarks")):

@@ -1,0 +1,232 @@
+"""The device under test, its clocks and its kernels' times; and the CPU in its place, to rehearse without one."""
+
+import json
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+import treenet_fast
+
+Work = Callable[[], Any]
+
+WARM_UP = 3  # a recorded graph is made in the second run
+LEAST_RUNS, MOST_RUNS = 3, 100
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a number of runs."""
+
+    median: float
+    low: float
+    high: float
+    runs: int
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Timing":
+        return cls(statistics.median(seconds), min(seconds), max(seconds), len(seconds))
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Something that the device did: a kernel, or a copy."""
+
+    name: str
+    seconds: float
+
+
+class Device:
+    """A CUDA device."""
+
+    dry_run = False
+    _activities = ProfilerActivity.CUDA
+    _categories = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})  # of a trace
+
+    def __init__(self) -> None:
+        self.torch = torch.device("cuda", torch.cuda.current_device())
+
+    def codec(self, model: str) -> Any:
+        return treenet_fast.Codec(model, device="cuda")
+
+    def decompress(self, codec: Any, data: Any) -> Any:
+        """Tensors on the device."""
+        return codec.decompress(data, "torch")
+
+    def stream(self) -> Any:
+        """A context in which a stream of its own is current."""
+        return torch.cuda.stream(torch.cuda.Stream())
+
+    def synchronise(self) -> None:
+        torch.cuda.synchronize()
+
+    def release(self) -> None:
+        """Gives back memory that PyTorch keeps for later."""
+        torch.cuda.empty_cache()
+
+    def timed(self, work: Work, runs: int) -> list[float]:
+        """Seconds of each run between two events in the current stream, the device idle before."""
+        seconds = []
+        for _ in range(runs):
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            self.synchronise()
+            begin.record()
+            work()
+            end.record()
+            self.synchronise()
+            seconds.append(begin.elapsed_time(end) / 1000)
+        return seconds
+
+    def measure(self, work: Work, seconds: float) -> Timing:
+        """Warms up, and then runs `work` for about as long."""
+        for _ in range(WARM_UP):
+            work()
+        self.synchronise()
+        (once,) = self.timed(work, 1)
+        runs = round(seconds / max(once, 1e-6))
+        return Timing.of(self.timed(work, min(max(runs, LEAST_RUNS), MOST_RUNS)))
+
+    def trace(self, work: Work, runs: int) -> list[Activity]:
+        """What the device did in one of some equal runs, in order, each with its median time.
+
+        Raises:
+            RuntimeError: the runs were not equal, or nothing was seen.
+        """
+        work()
+        for _ in range(2):  # a profiler may miss the beginning when it is first used
+            seen = self._profiled(work, runs)
+            count, left = divmod(len(seen), runs)
+            names = [activity.name for activity in seen]
+            if count and not left and names == names[:count] * runs:
+                return [Activity(names[i], statistics.median(a.seconds for a in seen[i::count])) for i in range(count)]
+        raise RuntimeError(f"the profiler saw {len(seen)} kernels and copies in {runs} equal runs")
+
+    def _profiled(self, work: Work, runs: int) -> list[Activity]:
+        """All that the device did in these runs, in order."""
+        self.synchronise()
+        with profile(activities=[self._activities]) as profiler:
+            for _ in range(runs):
+                work()
+            self.synchronise()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "trace.json"
+            profiler.export_chrome_trace(str(file))
+            events = json.loads(file.read_text())["traceEvents"]
+        seen = sorted((e for e in events if e.get("cat") in self._categories), key=lambda event: event["ts"])
+        return [Activity(event["name"], event["dur"] / 1e6) for event in seen]
+
+    def bandwidth(self, size: int = 1 << 29) -> float:
+        """Bytes a second that a copy within the device's memory reads and writes."""
+        source = torch.empty(size, dtype=torch.uint8, device=self.torch)
+        target = torch.empty_like(source)
+        return 2 * size / self.measure(lambda: target.copy_(source), 0.2).median
+
+    def describe(self) -> dict[str, Any]:
+        """The device, and the software that it runs with."""
+        properties = torch.cuda.get_device_properties(self.torch)
+        return {
+            "name": properties.name,
+            "compute_capability": f"{properties.major}.{properties.minor}",
+            "memory_bytes": properties.total_memory,
+            "multiprocessors": properties.multi_processor_count,
+            **_software(),
+        }
+
+
+class StandIn(Device):
+    """The CPU in a device's place: the same steps, to see that all of them run. Its times mean nothing."""
+
+    dry_run = True
+    _activities = ProfilerActivity.CPU
+    _categories = frozenset({"cpu_op", "user_annotation"})
+
+    def __init__(self, launches: dict[str, list[str]]) -> None:
+        """`launches`: names to show in a trace in place of the kernels of `compress` and of `decompress`."""
+        self.torch = torch.device("cpu")
+        self._launches = launches
+
+    def codec(self, model: str) -> Any:
+        return _Narrator(treenet_fast.Codec(model, threads=1), self._launches)
+
+    def stream(self) -> Any:
+        return record_function("stream")
+
+    def synchronise(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+    def timed(self, work: Work, runs: int) -> list[float]:
+        seconds = []
+        for _ in range(runs):
+            begin = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - begin)
+        return seconds
+
+    def measure(self, work: Work, seconds: float) -> Timing:
+        return Timing.of(self.timed(work, 1))
+
+    def bandwidth(self, size: int = 1 << 16) -> float:
+        return super().bandwidth(size)
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": "none: the CPU stands in", **_software()}
+
+
+class _Narrator:
+    """A CPU codec in whose traces there are the names of a device's kernels."""
+
+    def __init__(self, codec: Any, launches: dict[str, list[str]]) -> None:
+        self._codec = codec
+        self._launches = launches
+
+    def compress(self, *arguments: Any) -> Any:
+        return self._narrate("compress", *arguments)
+
+    def decompress(self, *arguments: Any) -> Any:
+        return self._narrate("decompress", *arguments)
+
+    def _narrate(self, task: str, *arguments: Any) -> Any:
+        for name in self._launches[task]:
+            with record_function(name):
+                pass
+        return getattr(self._codec, task)(*arguments)
+
+
+def _software() -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_cuda": torch.version.cuda,
+        "tf32_convolutions": torch.backends.cudnn.allow_tf32,
+        "driver": _output(r"(.+)", "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
+        "nvcc": _output(r"release ([\d.]+)", "nvcc", "--version"),
+        "treenet_fast": treenet_fast.__version__,
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    return names[0] if names else platform.processor()
+
+
+def _output(pattern: str, *command: str) -> str | None:
+    """What matches in a command's output; None without the command."""
+    if shutil.which(command[0]) is None:
+        return None
+    found = re.search(pattern, subprocess.run(command, capture_output=True, text=True).stdout)
+    return found[1] if found else None

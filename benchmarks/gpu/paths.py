@@ -1,0 +1,159 @@
+"""The whole way from pixels to bytes and back, beside the float network's; and images a second."""
+
+import gc
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from eager import Eager
+from torch import Tensor
+
+from gpu.device import Work
+from gpu.images import photographs
+from gpu.session import Session, summary
+from gpu.stages import stages
+from treenet_fast.errors import TreeNetError
+from treenet_fast.model import TreeNet, load_checkpoint
+
+ROOT = Path(__file__).parents[2]
+MODEL = "mse"
+QUALITY = 50
+CODEC = "treenet_fast"
+TRACED = 5
+CALLS = 4
+"""Of each thread, as images a second are counted."""
+
+PRECISIONS = {
+    "float32": (torch.float32, torch.contiguous_format),
+    "float16 channels_last": (torch.float16, torch.channels_last),
+}
+FASTEST = "float16 channels_last"
+
+Row = dict[str, Any]
+
+
+def network(session: Session, precision: str) -> TreeNet:
+    """The network behind the model, as PyTorch runs it in a precision."""
+    dtype, layout = PRECISIONS[precision]
+    model = load_checkpoint(ROOT / "weights" / f"{MODEL}.safetensors")
+    return model.to(session.device.torch, dtype, memory_format=layout)
+
+
+class Paths:
+    """Compressing and decompressing batches of photographs that are on the device already."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.device = session.device
+        self.codec = session.device.codec(MODEL)
+
+    def run(self) -> list[Row]:
+        """A row for each task, size, batch and side."""
+        rows: list[Row] = []
+        for size, (height, width) in self.session.scale.sizes.items():
+            for batch in self.session.scale.batches:
+                images = photographs(height, width, batch).to(self.device.torch)
+                at = {"size": size, "height": height, "width": width, "batch": batch}
+                try:
+                    rows += self._codec(images, at)
+                except TreeNetError as error:
+                    self.session.skip(f"{CODEC}, {size}, batch {batch}", summary(error))
+                for precision in PRECISIONS:
+                    rows += self._float(precision, images, at)
+                self.device.release()
+        return rows
+
+    def compiled(self) -> list[Row]:
+        """Rows of the whole network compiled, as far as the time goes."""
+        rows: list[Row] = []
+        slowest = self.session.scale.compile_seconds
+        for size, batch in self.session.scale.compiled:
+            what = f"torch.compile of the whole network, {size}, batch {batch}"
+            if self.session.left() < slowest:
+                self.session.skip(what, f"it may take {slowest:.0f} s, and less time was left")
+                continue
+            begin = time.monotonic()
+            height, width = self.session.scale.sizes[size]
+            images = photographs(height, width, batch).to(self.device.torch)
+            at = {"size": size, "height": height, "width": width, "batch": batch}
+            rows += self._float(FASTEST, images, at, self.session.scale.compile_options[0])
+            slowest = max(slowest, time.monotonic() - begin)
+        return rows
+
+    def _codec(self, images: Tensor, at: Row) -> Iterator[Row]:
+        for task, work in self._works(images).items():
+            row = self._row(task, CODEC, work, at)
+            blocks = [stage.cost for stage in stages(at["height"], at["width"]) if stage.task == task]
+            row["floor"] = sum(cost.floor(at["batch"], self.session.limits) for cost in blocks)
+            try:
+                activities = self.device.trace(work, TRACED)
+                row["device_seconds"] = sum(activity.seconds for activity in activities)
+            except RuntimeError as error:
+                self.session.skip(f"the device's share of {task}, {at['size']}, batch {at['batch']}", str(error))
+            yield row
+
+    def _works(self, images: Tensor) -> dict[str, Work]:
+        """What the codec is timed on, by task."""
+        streams = self.codec.compress(images, QUALITY)
+        return {
+            "compress": lambda: self.codec.compress(images, QUALITY),
+            "decompress": lambda: self.device.decompress(self.codec, streams),
+        }
+
+    def _float(self, precision: str, images: Tensor, at: Row, options: Row | None = None) -> list[Row]:
+        dtype, layout = PRECISIONS[precision]
+        side = precision if options is None else f"{precision}, compiled"
+        try:
+            pixels = (images / 255).to(dtype).contiguous(memory_format=layout)
+            eager = Eager(network(self.session, precision), pixels, QUALITY)
+            works: dict[str, Work] = {"compress": eager.compress, "decompress": eager.decompress}
+            if options is not None:
+                torch._dynamo.reset()
+                works = {task: torch.compile(work, dynamic=False, **options) for task, work in works.items()}
+            return [self._row(task, side, work, at) for task, work in works.items()]
+        except Exception as error:  # too little memory, or one of the many ways in which a compiler fails
+            self.session.skip(f"{side}, {at['size']}, batch {at['batch']}", summary(error))
+            return []
+        finally:
+            gc.collect()
+            self.device.release()
+
+    def _row(self, task: str, side: str, work: Work, at: Row) -> Row:
+        timing = self.device.measure(work, self.session.scale.seconds)
+        row = {"task": task, **at, "side": side, **asdict(timing)}
+        print(f"{task}, {at['size']}, batch {at['batch']}, {side}: {1000 * timing.median:.2f} ms", flush=True)
+        return row
+
+    def throughput(self) -> list[Row]:
+        """Images a second of several threads, each on a stream of its own and with batches of its own, on one codec."""
+        size, (height, width) = next(iter(self.session.scale.sizes.items()))
+        batch = self.session.scale.batches[-1]
+        images = photographs(height, width, batch).to(self.device.torch)
+        rows = []
+        for task, work in self._works(images).items():
+            for threads in self.session.scale.threads:
+                self._calls(work, threads, 1)  # warms up: each thread has memory of its own
+                seconds = self._calls(work, threads, CALLS)
+                rate = threads * CALLS * batch / seconds
+                rows.append({"task": task, "size": size, "batch": batch, "threads": threads, "images_a_second": rate})
+                print(f"{task}, {size}, batch {batch}, {threads} threads: {rate:.0f} images a second", flush=True)
+        return rows
+
+    def _calls(self, work: Work, threads: int, calls: int) -> float:
+        """Seconds that so many threads take for so many calls each."""
+
+        def thread(_: int) -> None:
+            with self.device.stream():
+                for _ in range(calls):
+                    work()
+
+        self.device.synchronise()
+        begin = time.monotonic()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(thread, range(threads)))
+        self.device.synchronise()
+        return time.monotonic() - begin
