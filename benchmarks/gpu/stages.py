@@ -9,10 +9,9 @@ from torch import Tensor
 
 from treenet_fast.model import TreeNet
 from treenet_fast.model_layout import (
-    ANALYSIS_S16_LEVELS,
     CHANNELS,
     LATENTS,
-    SYNTHESIS_S16_LEVELS,
+    SYNTHESIS_U8_LEVEL,
     tensor_spec,
 )
 
@@ -101,10 +100,11 @@ def _analysis(height: int, width: int) -> list[Stage]:
         size = (channels, height, width)
         height, width = height // 2, width // 2
         nodes, positions = 2**level, height * width
-        bytes_out = nodes * positions * CHANNELS * (2 if level in ANALYSIS_S16_LEVELS else 1)
+        bytes_out = nodes * positions * CHANNELS * 2
         names = [f"analysis.level{level}.{i}" for i in range(nodes)]
         products = positions * sum(
-            _weights(name, "conv1", "conv2", "skip") + 2 * _weights(name, "gdn.gamma") for name in names
+            (2 if level else 1) * _weights(name, "conv1", "skip") + 2 * _weights(name, "conv2", "gdn.gamma")
+            for name in names
         )
         result.append(
             Stage(
@@ -126,7 +126,7 @@ def _synthesis(height: int, width: int) -> list[Stage]:
     result = []
     s16_in = True
     for level in range(LEVELS):
-        size, nodes, s16_out = (CHANNELS, height, width), LATENTS - level, level in SYNTHESIS_S16_LEVELS
+        size, nodes, s16_out = (CHANNELS, height, width), LATENTS - level, level != SYNTHESIS_U8_LEVEL
         names = [f"synthesis.level{level}.{i}" for i in range(nodes)]
         coarse, fine = height * width, 4 * height * width
         products = sum(
