@@ -16,7 +16,9 @@
 namespace treenet::cuda {
 namespace {
 
-constexpr int kWarps = 8;
+// Of a block; two blocks fit into a multiprocessor. With fewer warps each has the registers for the pixels.
+template <UpKind kKind>
+constexpr int kWarps = kKind == UpKind::kPixels ? 6 : 8;
 
 template <UpKind kKind>
 constexpr bool kReadsWide = kKind != UpKind::kPixels;
@@ -109,7 +111,7 @@ __device__ void compute_middle(const ResidualUpParameters& p, const ResidualBloc
   static_assert(kPositions % (kTiles * kRows) == 0);
   const Lane& lane = block.lane;
   constexpr Region region{0, 0, kGridRows<kKind>, kGridColumns};
-  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps) {
+  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps<kKind>) {
     const int phase = unit % 4, chunk = unit / 4;
     Rows rows[kTiles];
 #pragma unroll
@@ -151,7 +153,7 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
   const Lane& lane = block.lane;
   constexpr int kPositions = result_region<kKind>(0).count();
   constexpr int kChunks = (kPositions + kTiles * kRows - 1) / (kTiles * kRows);
-  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps) {
+  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps<kKind>) {
     const int phase = unit % 4, first = unit / 4 * kTiles;
     const Region region = result_region<kKind>(phase);
     // g before the skip: fewer values live at once.
@@ -220,7 +222,7 @@ __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block
   constexpr Region region = inner_region<UpKind::kPixels>();
   constexpr int kTiles = (region.count() + kRows - 1) / kRows;
   const uint2* weights = reinterpret_cast<const uint2*>(p.pixels_conv.weights);
-  for (int unit = block.warp; unit < 4 * kTiles; unit += kWarps) {
+  for (int unit = block.warp; unit < 4 * kTiles; unit += kWarps<UpKind::kPixels>) {
     const int phase = unit % 4, tile = unit / 4;
     const std::uint8_t* rows[2];
 #pragma unroll
@@ -270,7 +272,8 @@ __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block
 }
 
 template <UpKind kKind>
-__global__ void __launch_bounds__(kWarps* kWarp, 2) residual_up_kernel(const __grid_constant__ ResidualUpParameters p) {
+__global__ void __launch_bounds__(kWarps<kKind>* kWarp, 2)
+    residual_up_kernel(const __grid_constant__ ResidualUpParameters p) {
   constexpr bool kWide = kReadsWide<kKind>;
   std::uint8_t* const input = shared_memory();
   std::uint8_t* const middle = input + kMiddleAt<kKind>;
@@ -320,10 +323,13 @@ void launch_up(int nodes, const ResidualUpParameters& p, StreamHandle stream) {
   static_assert(kSharedBytes<kKind> <= kMostSharedBytes);
   const int down = (p.height + kInnerRows<kKind> - 1) / kInnerRows<kKind>;
   const int across = (p.width + kInnerColumns - 1) / kInnerColumns;
-  launch(
-      residual_up_kernel<kKind>,
-      {.x = down * across, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},
-      stream, p);
+  launch(residual_up_kernel<kKind>,
+         {.x = down * across,
+          .y = nodes,
+          .z = p.images,
+          .threads = kWarps<kKind> * kWarp,
+          .shared_bytes = kSharedBytes<kKind>},
+         stream, p);
 }
 
 }  // namespace
