@@ -1,5 +1,5 @@
-// The CUDA backend, its kernels run by the emulation: the bytes, pixels and intermediate tensors of the scalar kernels, for all sizes,
-// batches, layouts of pixels, and orders in which threads run.
+// The CUDA backend, its kernels run by the emulation: the bytes, pixels and intermediate tensors of the scalar kernels,
+// for all sizes, batches, layouts of pixels, and orders in which threads run.
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -29,7 +29,8 @@ void check_traces(const Trace& device, const Trace& scalar, const std::vector<st
     CHECK(other != scalar.entries.end());
     if (entry.shape != other->second.shape || entry.data != other->second.data) {
       const auto at = std::mismatch(entry.data.begin(), entry.data.end(), other->second.data.begin()).first;
-      throw testing::Failure(__FILE__, __LINE__, name + " differs from byte " + std::to_string(at - entry.data.begin()) + " on");
+      throw testing::Failure(__FILE__, __LINE__,
+                             name + " differs from byte " + std::to_string(at - entry.data.begin()) + " on");
     }
   }
   for (const std::string& name : wanted) CHECK(device.entries.contains(name));
