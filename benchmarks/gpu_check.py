@@ -12,6 +12,7 @@ prints means nothing.
 import argparse
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -35,6 +36,8 @@ RESULTS = HERE / "results" / "gpu.json"
 
 
 def git(*arguments: str) -> str | None:
+    if shutil.which("git") is None:
+        return None
     done = subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else None
 
@@ -51,8 +54,8 @@ def sections(session: Session) -> dict[str, Callable[[], Any]]:
     }
 
 
-def check(session: Session, commit: str | None) -> dict[str, Any]:
-    """The record of a whole run."""
+def check(session: Session, commit: str | None, save: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """The record of a whole run; `save` takes what there is after each section, as a run may be cut off."""
     torch.backends.cudnn.benchmark = True  # the float network at its best
     record: dict[str, Any] = {
         "dry_run": session.device.dry_run,
@@ -78,8 +81,14 @@ def check(session: Session, commit: str | None) -> dict[str, Any]:
             session.skip(name, summary(error))
         session.device.release()
         record["seconds"][name] = round(time.monotonic() - begin, 1)
-    record["not_run"] = [{"what": what, "why": why} for what, why in session.not_run]
+        save(record | {"not_run": _not_run(session)})
+    record["not_run"] = _not_run(session)
+    save(record)
     return record
+
+
+def _not_run(session: Session) -> list[dict[str, str]]:
+    return [{"what": what, "why": why} for what, why in session.not_run]
 
 
 def failures(record: dict[str, Any]) -> list[str]:
@@ -112,15 +121,19 @@ def main(arguments: list[str] | None = None) -> int:
     device = StandIn(LAUNCHES) if options.dry_run else Device()
     if options.small_case:
         return 0 if sanitizer.small_case(device) else 1
+    out = options.out or (None if options.dry_run else RESULTS)
+
+    def save(record: dict[str, Any]) -> None:
+        if out:
+            out.write_text(json.dumps(record, indent=1) + "\n")
+
     session = Session.start(device, TINY if options.dry_run else FULL, options.images, options.minutes)
     try:
-        record = check(session, options.commit or git("rev-parse", "HEAD"))
+        device.codec(MODEL)  # a build without CUDA ends here, and writes nothing
+        record = check(session, options.commit or git("rev-parse", "HEAD"), save)
     except (TreeNetError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    out = options.out or (None if options.dry_run else RESULTS)
-    if out:
-        out.write_text(json.dumps(record, indent=1) + "\n")
     wrong = failures(record)
     for line in wrong:
         print(f"WRONG: {line}", file=sys.stderr)

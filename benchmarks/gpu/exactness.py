@@ -13,8 +13,8 @@ from torch import Tensor
 
 import treenet_fast
 from gpu.images import named_images, photographs
-from gpu.session import Session
-from treenet_fast import models
+from gpu.session import Session, summary
+from treenet_fast import TreeNetError, models
 
 THREADS = 4
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -75,7 +75,17 @@ class Exactness:
         return kinds
 
     def same(self, model: str, images: Tensor, quality: int) -> bool:
-        """Whether both sides give the same bytes of an image or a batch on the device, and the same pixels of these."""
+        """Whether both sides give the same bytes of an image or a batch on the device, and the same pixels of these.
+
+        An error is a difference, too: where entropy parameters differ, a stream seems damaged.
+        """
+        try:
+            return self._same(model, images, quality)
+        except TreeNetError as error:
+            print(f"{model}, {list(images.shape)}, quality {quality}: {summary(error)}", flush=True)
+            return False
+
+    def _same(self, model: str, images: Tensor, quality: int) -> bool:
         streams = self.cpu[model].compress(images.cpu(), quality)
         if self.ours[model].compress(images, quality) != streams:
             return False

@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -46,17 +47,28 @@ def check(session: Session, program: str | None) -> list[Verdict]:
         return []
     verdicts = []
     for tool in TOOLS:
-        command = [program, "--tool", tool, sys.executable, str(SCRIPT), "--small-case"]
+        command = [program, "--tool", tool]
+        # Without this it complains of a program that never calls CUDA.
+        command += ["--require-cuda-init", "no"] if session.device.dry_run else []
+        command += [sys.executable, str(SCRIPT), "--small-case"]
         command += ["--dry-run"] if session.device.dry_run else []
         # Each tensor in an allocation of its own: beyond its end is out of bounds then.
         environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
         limit = min(session.scale.sanitizer_seconds, session.left())
-        try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit)
-        except subprocess.TimeoutExpired:
-            session.skip(f"compute-sanitizer {tool}", f"it took more than {limit:.0f} s")
-            continue
-        output = done.stdout + done.stderr
+        with subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as done:
+            try:
+                output, _ = done.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                os.killpg(done.pid, signal.SIGKILL)  # with the program that it runs
+                session.skip(f"compute-sanitizer {tool}", f"it took more than {limit:.0f} s")
+                continue
         # racecheck says "hazards displayed" where memcheck counts errors.
         summary = re.search(r"(?:ERROR|RACECHECK) SUMMARY: (\d+)", output)
         clean = done.returncode == 0 and summary is not None and summary[1] == "0"
