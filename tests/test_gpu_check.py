@@ -277,7 +277,7 @@ def test_tables(benchmark_script, tmp_path, monkeypatch):
     assert "| compute-sanitizer memcheck | clean |" in lines
     assert "| compress, Kodak, batch 16 | 1.23 ms | 0.40 ms | 0.10 ms | 10.00 ms | – |" in lines
     assert "| compress, Kodak, batch 1 | – | – | – | – | 1.23 ms |" in lines
-    assert "| compress | 100 | 201 |" in lines
+    assert "| compress, Kodak | 100 | 201 |" in lines
     assert "| analysis.level0, batch 16 | 20 µs | 10 µs | 100 µs | – |" in lines
     assert "- this: that" in lines
     assert lines[-1].startswith("Floors are at 3.10 TB/s, measured by a copy, and 2000 TOPS by the data sheet. GPU,")

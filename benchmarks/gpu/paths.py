@@ -1,6 +1,7 @@
 """The whole way from pixels to bytes and back, beside the float network's; and images a second."""
 
 import gc
+import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,10 @@ MODEL = "mse"
 QUALITY = 50
 CODEC = "treenet_fast"
 TRACED = 5
-CALLS = 4
+CALLS = 12
 """Of each thread, as images a second are counted."""
+WARM_CALLS = 3
+"""Before that: a thread's calls use several spaces of memory in turn, and the first use of each makes it."""
 
 PRECISIONS = {
     "float32": (torch.float32, torch.contiguous_format),
@@ -52,18 +55,20 @@ class Paths:
         self.codec = session.device.codec(MODEL)
 
     def run(self) -> list[Row]:
-        """A row for each task, size, batch and side."""
+        """A row for each task, size, batch and side; the codec's first, as the time is limited."""
         rows: list[Row] = []
-        for size, (height, width) in self.session.scale.sizes.items():
-            for batch in self.session.scale.batches:
+        cases = list(itertools.product(self.session.scale.sizes.items(), self.session.scale.batches))
+        for side in (CODEC, *PRECISIONS):
+            for (size, (height, width)), batch in cases:
+                if self.session.late():
+                    self.session.skip(f"{side}, {size}, batch {batch}", "no time was left")
+                    continue
                 images = photographs(height, width, batch).to(self.device.torch)
                 at = {"size": size, "height": height, "width": width, "batch": batch}
                 try:
-                    rows += self._codec(images, at)
+                    rows += self._codec(images, at) if side == CODEC else self._float(side, images, at)
                 except TreeNetError as error:
-                    self.session.skip(f"{CODEC}, {size}, batch {batch}", summary(error))
-                for precision in PRECISIONS:
-                    rows += self._float(precision, images, at)
+                    self.session.skip(f"{side}, {size}, batch {batch}", summary(error))
                 self.device.release()
         return rows
 
@@ -130,15 +135,16 @@ class Paths:
 
     def throughput(self) -> list[Row]:
         """Images a second of several threads, each on a stream of its own and with batches of its own, on one codec."""
-        size, (height, width) = next(iter(self.session.scale.sizes.items()))
-        batch = self.session.scale.batches[-1]
-        images = photographs(height, width, batch).to(self.device.torch)
         rows = []
-        for task, work in self._works(images).items():
-            for threads in self.session.scale.threads:
-                self._calls(work, threads, 1)  # warms up: each thread has memory of its own
-                seconds = self._calls(work, threads, CALLS)
-                rate = threads * CALLS * batch / seconds
+        batch = self.session.scale.batches[-1]
+        for size in self.session.scale.throughput:
+            images = photographs(*self.session.scale.sizes[size], batch).to(self.device.torch)
+            for (task, work), threads in itertools.product(self._works(images).items(), self.session.scale.threads):
+                if self.session.late():
+                    self.session.skip(f"images a second, {task}, {size}, {threads} threads", "no time was left")
+                    continue
+                self._calls(work, threads, WARM_CALLS)
+                rate = threads * CALLS * batch / self._calls(work, threads, CALLS)
                 rows.append({"task": task, "size": size, "batch": batch, "threads": threads, "images_a_second": rate})
                 print(f"{task}, {size}, batch {batch}, {threads} threads: {rate:.0f} images a second", flush=True)
         return rows

@@ -50,12 +50,13 @@ def paths(record: Record) -> str:
 def throughput(record: Record) -> str:
     """Images a second of several threads on one codec."""
     rows = record["throughput"]
-    rates = {(row["task"], row["threads"]): row["images_a_second"] for row in rows}
+    rates = {(f"{row['task']}, {row['size']}", row["threads"]): f"{row['images_a_second']:.0f}" for row in rows}
     threads = list(dict.fromkeys(row["threads"] for row in rows))
     lines = [
-        [task, *(f"{rates[task, count]:.0f}" for count in threads)] for task in dict.fromkeys(r["task"] for r in rows)
+        [name, *(rates.get((name, count), "–") for count in threads)]
+        for name in dict.fromkeys(name for name, _ in rates)
     ]
-    header = f"images a second, {rows[0]['size']}, batches of {rows[0]['batch']}"
+    header = f"images a second, batches of {rows[0]['batch']}"
     return markdown.table([header, *(f"{n} thread{'s' * (n > 1)}" for n in threads)], lines)
 
 

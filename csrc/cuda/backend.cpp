@@ -160,8 +160,7 @@ CudaBackend::CudaBackend(const Model& model, int device, int threads)
 
 void CudaBackend::check_process() const {
   if (origin_.is_forked_child()) {
-    throw Error(ErrorCode::kBackend,
-                "CUDA cannot be used in a forked process; start processes by 'spawn', or make the codec in the child");
+    throw Error(ErrorCode::kBackend, "CUDA cannot be used in a forked process; start processes by 'spawn'");
   }
 }
 

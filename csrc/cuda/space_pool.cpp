@@ -1,6 +1,7 @@
 #include "cuda/space_pool.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "codec/error.h"
@@ -16,17 +17,11 @@ std::shared_ptr<Space> SpacePool::take(const Geometry& geometry, int images, Dir
   std::unique_ptr<Space> space = find(geometry, images, direction);
   if (!space) {
     const std::size_t bytes = Space::device_bytes(geometry, images, direction);
-    {
-      const std::lock_guard lock(mutex_);
-      make_room(std::min(bytes, kept_limit_));
-    }
+    make_room(std::min(bytes, kept_limit_));
     try {
       space = std::make_unique<Space>(geometry, images, direction);
     } catch (const Error&) {  // no memory: what is kept for later has to go
-      {
-        const std::lock_guard lock(mutex_);
-        make_room(kept_limit_);
-      }
+      make_room(kept_limit_);
       space = std::make_unique<Space>(geometry, images, direction);
     }
   }
@@ -48,19 +43,23 @@ std::unique_ptr<Space> SpacePool::find(const Geometry& geometry, int images, Dir
 }
 
 void SpacePool::make_room(std::size_t bytes) {
+  std::list<std::unique_ptr<Space>> removed;  // freed when the lock is gone: that waits for the device
+  const std::lock_guard lock(mutex_);
   while (!kept_.empty() && kept_bytes_ + bytes > kept_limit_) {
     kept_bytes_ -= bytes_of(*kept_.back());
-    kept_.pop_back();
+    removed.splice(removed.end(), kept_, std::prev(kept_.end()));
   }
 }
 
 void SpacePool::give_back(std::unique_ptr<Space> space) {
   const std::size_t bytes = bytes_of(*space);
-  const std::lock_guard lock(mutex_);
-  make_room(std::min(bytes, kept_limit_));
   if (bytes > kept_limit_) return;
-  kept_bytes_ += bytes;
-  kept_.push_front(std::move(space));
+  {
+    const std::lock_guard lock(mutex_);
+    kept_bytes_ += bytes;
+    kept_.push_front(std::move(space));
+  }
+  make_room(0);  // the space just used, the first, fits by itself
 }
 
 }  // namespace treenet::cuda

@@ -20,7 +20,8 @@ class SpacePool : public std::enable_shared_from_this<SpacePool> {
 
  private:
   std::unique_ptr<Space> find(const Geometry& geometry, int images, Direction direction);
-  void make_room(std::size_t bytes);  // under the lock
+  // Removes spaces, those unused for longest first, until `bytes` more can be kept.
+  void make_room(std::size_t bytes);
   void give_back(std::unique_ptr<Space> space);
 
   const std::size_t kept_limit_;

@@ -64,9 +64,7 @@ def choose(device: Device | None) -> int | None:
     if not names:
         raise BackendError(f"device is {str(device)!r}, but no CUDA device can be used: {why}")
     if name[2] is None:
-        import torch
-
-        return torch.cuda.current_device()
+        return _asked_of_cuda(lambda cuda: cuda.current_device())
     index = int(name[2])
     if index >= len(names):
         raise BackendError(
@@ -98,7 +96,21 @@ def on_cuda(model: _native.Model, index: int, threads: int) -> DeviceEngine:
 
     device = torch.device("cuda", index)
     native = _native.codec_on_cuda(model, index, threads)
-    return DeviceEngine(native, device, lambda: torch.cuda.current_stream(device).cuda_stream)
+    return DeviceEngine(native, device, lambda: _asked_of_cuda(lambda cuda: cuda.current_stream(device).cuda_stream))
+
+
+def _asked_of_cuda(question: Callable[[Any], int]) -> int:
+    """The answer of `torch.cuda`, which has none in a process that was forked after CUDA was used.
+
+    Raises:
+        BackendError: it has none.
+    """
+    import torch
+
+    try:
+        return question(torch.cuda)
+    except RuntimeError as error:
+        raise BackendError(f"CUDA cannot be used: {error}") from error
 
 
 class DeviceEngine:

@@ -147,9 +147,10 @@ def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     try:
         there = tensor.to(device)
         address = there.data_ptr()  # zero, or an error, of what only stands for tensors
-    except torch.cuda.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        # A fault of the device, of earlier work perhaps, is not the image's. (PyTorch has the class since 2.8.)
+        if isinstance(error, (torch.cuda.OutOfMemoryError, getattr(torch, "AcceleratorError", ()))):
+            raise
         raise _unreadable(tensor) from error
     if address == 0:
         raise _unreadable(tensor)
