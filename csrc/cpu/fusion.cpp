@@ -1,4 +1,4 @@
-// Attentional fusion on the CPU (SPEC §2.7): the global branches, and the three passes over the positions.
+// Attentional fusion on the CPU (SPEC §2.7): the global branches, and the two passes over the positions.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,8 +9,6 @@ namespace treenet::cpu {
 namespace {
 
 constexpr std::int64_t kPositionsPerTask = 256 * kBlockPixels;
-
-using Sums = std::array<std::int64_t, kChannels>;
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {  // b > 0
   return a / b - (a % b < 0 ? 1 : 0);
@@ -46,83 +44,63 @@ std::array<float, kChannels> global_branch(const Attention& attention, const Sum
 
 template <class T>
 std::vector<Tensor> Networks::fuse_as(const std::vector<Pair>& pairs) {
-  const auto sum = [&](const T* x, const T* y, std::int64_t begin, std::int64_t end, std::int64_t* sums) {
-    if constexpr (sizeof(T) == 1) {
-      kernels_.sum_u8(x, y, begin, end, sums);
-    } else {
-      kernels_.sum_s16(x, y, begin, end, sums);
-    }
-  };
-  const auto blend = [&](auto... arguments) {
-    if constexpr (sizeof(T) == 1) {
-      kernels_.blend_u8(arguments...);
-    } else {
-      kernels_.blend_s16(arguments...);
-    }
-  };
-  const Tensor& shape = *pairs[0].x;
+  const auto kernel = [&] {
+    if constexpr (sizeof(T) == 1) return kernels_.blend_u8;
+    if constexpr (sizeof(T) == 2) return kernels_.blend_s16;
+  }();
+  const Tensor& shape = pairs[0].x->tensor;
   const auto positions = static_cast<std::int64_t>(shape.positions());
   const std::int64_t tasks = (positions + kPositionsPerTask - 1) / kPositionsPerTask;
   const auto count = static_cast<std::int64_t>(pairs.size());
-  const auto end_of = [&](std::int64_t task) { return std::min(positions, (task + 1) * kPositionsPerTask); };
 
-  std::vector<Sums> partial(count * tasks);
-  // Sums of all tasks of a pair, with the zero point of `terms` activations removed.
-  const auto total = [&](std::int64_t pair, int terms) {
-    Sums sums{};
-    for (std::int64_t t = 0; t < tasks; ++t) {
-      for (int c = 0; c < kChannels; ++c) sums[c] += partial[pair * tasks + t][c];
-    }
-    for (int c = 0; c < kChannels; ++c) sums[c] -= terms * positions * pairs[pair].fusion->fusion->zero_point;
+  // Runs the attention of all pairs, the first or the second; gives the sums of the outputs.
+  const auto run = [&](const std::vector<Blend<T>>& blends) {
+    std::vector<Sums> partial(count * tasks);
+    threads_.run(count * tasks, [&](std::int64_t i) {
+      const std::int64_t begin = i % tasks * kPositionsPerTask;
+      const std::int64_t end = std::min(positions, begin + kPositionsPerTask);
+      const BufferPool::Lease memory = scratch();
+      kernel(blends[i / tasks], begin, end, partial[i].data(), memory.as<void>());
+    });
+    std::vector<Sums> sums(count);
+    for (std::int64_t i = 0; i < count * tasks; ++i) add(sums[i / tasks], partial[i]);
     return sums;
   };
+  // fg of an attention on the sum of `terms` activations, whose sums are `sums`.
+  const auto global_of = [&](const Attention& attention, const Fusion& fusion, Sums sums, int terms) {
+    for (std::int64_t& sum : sums) sum -= terms * positions * fusion.zero_point;
+    return global_branch(attention, sums, positions, fusion.mean_bits);
+  };
+
+  std::vector<Tensor> result;
   std::vector<std::array<float, kChannels>> global(count);
-
-  threads_.run(count * tasks, [&](std::int64_t i) {
-    const Pair& pair = pairs[i / tasks];
-    partial[i] = {};
-    const std::int64_t task = i % tasks;
-    sum(pair.x->as<T>(), pair.y->as<T>(), task * kPositionsPerTask, end_of(task), partial[i].data());
-  });
+  std::vector<Blend<T>> blends;
   for (std::int64_t p = 0; p < count; ++p) {
-    const Fusion& fusion = *pairs[p].fusion->fusion;
-    global[p] = global_branch(fusion.first, total(p, 2), positions, fusion.mean_bits);
-  }
-
-  std::vector<Tensor> middle, result;
-  for (std::int64_t p = 0; p < count; ++p) {
-    middle.emplace_back(*buffers_, shape.dtype, shape.height, shape.width, kChannels);
+    const Pair& pair = pairs[p];
+    const Fusion& fusion = *pair.fusion->fusion;
+    Sums sums = pair.x->sums;
+    add(sums, pair.y->sums);
+    global[p] = global_of(fusion.first, fusion, sums, 2);
     result.emplace_back(*buffers_, shape.dtype, shape.height, shape.width, kChannels);
+    const T *x = pair.x->tensor.template as<T>(), *y = pair.y->tensor.template as<T>();
+    blends.push_back({&pair.fusion->first, global[p].data(), packed_.model.sigmoid.data(), x, y, x, y,
+                      result[p].template as<T>()});
   }
-  const std::uint8_t* sigmoid = packed_.model.sigmoid.data();
-  threads_.run(count * tasks, [&](std::int64_t i) {
-    const std::int64_t p = i / tasks, begin = i % tasks * kPositionsPerTask, end = end_of(i % tasks);
-    const T* x = pairs[p].x->template as<T>();
-    const T* y = pairs[p].y->template as<T>();
-    T* v = middle[p].template as<T>();
-    const BufferPool::Lease memory = scratch();
-    blend(pairs[p].fusion->first, global[p].data(), sigmoid, x, y, x, y, v, begin, end, memory.as<void>());
-    partial[i] = {};
-    sum(v, static_cast<const T*>(nullptr), begin, end, partial[i].data());
-  });
+  const std::vector<Sums> sums = run(blends);
+  // The second attention is on the first one's result, and replaces it.
   for (std::int64_t p = 0; p < count; ++p) {
     const Fusion& fusion = *pairs[p].fusion->fusion;
-    global[p] = global_branch(fusion.second, total(p, 1), positions, fusion.mean_bits);
+    global[p] = global_of(fusion.second, fusion, sums[p], 1);
+    blends[p].attention = &pairs[p].fusion->second;
+    blends[p].p0 = blends[p].out;
+    blends[p].p1 = nullptr;
   }
-  threads_.run(count * tasks, [&](std::int64_t i) {
-    const std::int64_t p = i / tasks, begin = i % tasks * kPositionsPerTask, end = end_of(i % tasks);
-    const T* x = pairs[p].x->template as<T>();
-    const T* y = pairs[p].y->template as<T>();
-    const T* v = middle[p].template as<T>();
-    const BufferPool::Lease memory = scratch();
-    blend(pairs[p].fusion->second, global[p].data(), sigmoid, v, static_cast<const T*>(nullptr), x, y,
-          result[p].template as<T>(), begin, end, memory.as<void>());
-  });
+  run(blends);
   return result;
 }
 
 std::vector<Tensor> Networks::fuse(const std::vector<Pair>& pairs) {
-  return pairs[0].x->dtype == DType::kU8 ? fuse_as<std::uint8_t>(pairs) : fuse_as<std::int16_t>(pairs);
+  return pairs[0].x->tensor.dtype == DType::kU8 ? fuse_as<std::uint8_t>(pairs) : fuse_as<std::int16_t>(pairs);
 }
 
 }  // namespace treenet::cpu

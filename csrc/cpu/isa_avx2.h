@@ -150,25 +150,92 @@ inline void add_skip_block(const float* values, const std::int32_t* accumulators
   }
 }
 
+// Adds `count` pixels, at most 65536, to sums[32].
+template <class T>
+inline void add_to_sums(const T* pixels, std::int32_t count, std::int64_t* sums) {
+#pragma GCC unroll 4
+  for (int c = 0; c < kChannels; c += 8) {
+    __m256i sum = _mm256_setzero_si256();
+    for (std::int32_t p = 0; p < count; ++p) sum = _mm256_add_epi32(sum, load8(pixels + p * kChannels + c));
+    const __m128i halves[2] = {_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)};
+    for (int h = 0; h < 2; ++h) {
+      __m256i* at = reinterpret_cast<__m256i*>(sums + c + 4 * h);
+      _mm256_storeu_si256(at, _mm256_add_epi64(_mm256_loadu_si256(at), _mm256_cvtepi32_epi64(halves[h])));
+    }
+  }
+}
+
+// The model's 128 bytes, 16 to a register (twice).
+struct SigmoidTable {
+  __m256i part[8];
+
+  explicit SigmoidTable(const std::uint8_t* bytes) {
+    for (int i = 0; i < 8; ++i) {
+      part[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 16 * i)));
+    }
+  }
+  // Entries k, 0..127, of 32 lanes: a part's shuffle gives zero for all k but its own, as these have their top bit set
+  // once 0x70 is added.
+  __m256i look_up(__m256i k) const {
+    const __m256i limit = _mm256_set1_epi8(0x70);
+    __m256i entry = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const __m256i index = _mm256_adds_epu8(_mm256_xor_si256(k, _mm256_set1_epi8(static_cast<char>(16 * i))), limit);
+      entry = _mm256_or_si256(entry, _mm256_shuffle_epi8(part[i], index));
+    }
+    return entry;
+  }
+};
+
+// 16 channels of a pixel in lanes of 16 bits.
+inline __m256i load_channels(const std::int16_t* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+inline __m256i load_channels(const std::uint8_t* from) {
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+inline void store_channels(std::int16_t* to, __m256i values) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), values);
+}
+inline void store_channels(std::uint8_t* to, __m256i values) {
+  const __m128i packed = _mm_packus_epi16(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), packed);
+}
+
+// In 16 bits: y + ((W * (x - y) + 128) >> 8) is (W * x + (256 - W) * y + 128) >> 8, a sum of two products.
 template <class T>
 inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
                         const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
+  const SigmoidTable table(sigmoid);
   const __m256 low = _mm256_set1_ps(-127.0f), high = _mm256_set1_ps(127.0f);
-  const __m256i half = _mm256_set1_epi32(128);
-  alignas(32) std::int32_t weight[8];
-  for (int v = 0; v < 4; ++v) {
-    const __m256 scale = _mm256_loadu_ps(multiplier + 8 * v), offset = _mm256_loadu_ps(global + 8 * v);
-    for (int i = 8 * v; i < kBlock; i += kChannels) {
-      const __m256 local = _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i)), scale);
-      const __m256i l = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(_mm256_add_ps(local, offset), low), high));
-      _mm256_store_si256(reinterpret_cast<__m256i*>(weight), _mm256_abs_epi32(l));
-      for (std::int32_t& w : weight) w = sigmoid[w];
-      const __m256i size = _mm256_load_si256(reinterpret_cast<const __m256i*>(weight));
-      const __m256i signed_size = _mm256_sign_epi32(size, _mm256_or_si256(l, _mm256_set1_epi32(1)));
-      const __m256i from = load8(y + i);
-      const __m256i product =
-          _mm256_mullo_epi32(_mm256_add_epi32(half, signed_size), _mm256_sub_epi32(load8(x + i), from));
-      store8(out + i, _mm256_add_epi32(from, _mm256_srai_epi32(_mm256_add_epi32(product, half), 8)));
+  const __m256i half = _mm256_set1_epi16(128), one = _mm256_set1_epi16(256), rounding = _mm256_set1_epi32(128);
+  const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // after packs, which go by 128 bits
+  for (int i = 0; i < kBlock; i += kChannels) {
+    __m256i rounded[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      const __m256 local =
+          _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v)), _mm256_loadu_ps(multiplier + 8 * v));
+      const __m256 sum = _mm256_add_ps(local, _mm256_loadu_ps(global + 8 * v));
+      rounded[v] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(sum, low), high));
+    }
+    const __m256i packed =
+        _mm256_packs_epi16(_mm256_packs_epi32(rounded[0], rounded[1]), _mm256_packs_epi32(rounded[2], rounded[3]));
+    const __m256i l = _mm256_permutevar8x32_epi32(packed, in_order);
+    const __m256i size = table.look_up(_mm256_abs_epi8(l));
+    const __m128i sizes[2] = {_mm256_castsi256_si128(size), _mm256_extracti128_si256(size, 1)};
+    const __m128i signs[2] = {_mm256_castsi256_si128(l), _mm256_extracti128_si256(l, 1)};
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const __m256i weight =
+          _mm256_add_epi16(half, _mm256_sign_epi16(_mm256_cvtepu8_epi16(sizes[h]), _mm256_cvtepi8_epi16(signs[h])));
+      const __m256i rest = _mm256_sub_epi16(one, weight);
+      const __m256i to = load_channels(x + i + 16 * h), from = load_channels(y + i + 16 * h);
+      const __m256i first = _mm256_madd_epi16(_mm256_unpacklo_epi16(to, from), _mm256_unpacklo_epi16(weight, rest));
+      const __m256i second = _mm256_madd_epi16(_mm256_unpackhi_epi16(to, from), _mm256_unpackhi_epi16(weight, rest));
+      store_channels(out + i + 16 * h, _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(first, rounding), 8),
+                                                          _mm256_srai_epi32(_mm256_add_epi32(second, rounding), 8)));
     }
   }
 }

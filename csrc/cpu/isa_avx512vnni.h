@@ -143,38 +143,71 @@ inline void add_skip_block(const float* values, const std::int32_t* accumulators
   }
 }
 
-// The model's 128 bytes, four to a lane of 32 bits, in two registers: entry k is byte k % 4 of lane k / 4.
+// Adds `count` pixels, at most 65536, to sums[32].
+template <class T>
+inline void add_to_sums(const T* pixels, std::int32_t count, std::int64_t* sums) {
+#pragma GCC unroll 2
+  for (int c = 0; c < kChannels; c += 16) {
+    __m512i sum = _mm512_setzero_si512();
+    for (std::int32_t p = 0; p < count; ++p) sum = _mm512_add_epi32(sum, load16(pixels + p * kChannels + c));
+    const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
+    const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1));
+    _mm512_storeu_si512(sums + c, _mm512_add_epi64(_mm512_loadu_si512(sums + c), low));
+    _mm512_storeu_si512(sums + c + 8, _mm512_add_epi64(_mm512_loadu_si512(sums + c + 8), high));
+  }
+}
+
+// The model's 128 bytes, two to a lane of 16 bits, in two registers: entry k is byte k % 2 of lane k / 2.
 struct SigmoidTable {
   __m512i low, high;
 
   explicit SigmoidTable(const std::uint8_t* bytes)
       : low(_mm512_loadu_si512(bytes)), high(_mm512_loadu_si512(bytes + 64)) {}
   __m512i look_up(__m512i k) const {
-    const __m512i lane = _mm512_permutex2var_epi32(low, _mm512_srli_epi32(k, 2), high);
-    const __m512i shift = _mm512_slli_epi32(_mm512_and_si512(k, _mm512_set1_epi32(3)), 3);
-    return _mm512_and_si512(_mm512_srlv_epi32(lane, shift), _mm512_set1_epi32(255));
+    const __m512i lane = _mm512_permutex2var_epi16(low, _mm512_srli_epi16(k, 1), high);
+    const __m512i shift = _mm512_slli_epi16(_mm512_and_si512(k, _mm512_set1_epi16(1)), 3);
+    return _mm512_and_si512(_mm512_srlv_epi16(lane, shift), _mm512_set1_epi16(255));
   }
 };
 
+// The 32 channels of a pixel in lanes of 16 bits.
+inline __m512i load_pixel(const std::int16_t* from) { return _mm512_loadu_si512(from); }
+inline __m512i load_pixel(const std::uint8_t* from) {
+  return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+inline void store_pixel(std::int16_t* to, __m512i values) { _mm512_storeu_si512(to, values); }
+inline void store_pixel(std::uint8_t* to, __m512i values) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(values));
+}
+
+// In 16 bits: y + ((W * (x - y) + 128) >> 8) is (W * x + (256 - W) * y + 128) >> 8, a sum of two products.
 template <class T>
 inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
                         const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
   const SigmoidTable table(sigmoid);
   const __m512 low = _mm512_set1_ps(-127.0f), high = _mm512_set1_ps(127.0f);
-  const __m512i half = _mm512_set1_epi32(128);
+  const __m512i half = _mm512_set1_epi16(128), one = _mm512_set1_epi16(256), rounding = _mm512_set1_epi32(128);
+  const __m512i in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);  // after a pack, which goes by 128 bits
+  const __m512 scale[2] = {_mm512_loadu_ps(multiplier), _mm512_loadu_ps(multiplier + 16)};
+  const __m512 offset[2] = {_mm512_loadu_ps(global), _mm512_loadu_ps(global + 16)};
+  for (int i = 0; i < kBlock; i += kChannels) {
+    __m512i rounded[2];
 #pragma GCC unroll 2
-  for (int v = 0; v < 2; ++v) {
-    const __m512 scale = _mm512_loadu_ps(multiplier + 16 * v), offset = _mm512_loadu_ps(global + 16 * v);
-    for (int i = 16 * v; i < kBlock; i += kChannels) {
-      const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i)), scale);
-      const __m512i l = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_add_ps(local, offset), low), high));
-      const __m512i size = table.look_up(_mm512_abs_epi32(l));
-      const __mmask16 negative = _mm512_movepi32_mask(l);
-      const __m512i weight = _mm512_mask_sub_epi32(_mm512_add_epi32(half, size), negative, half, size);
-      const __m512i from = load16(y + i);
-      const __m512i product = _mm512_mullo_epi32(weight, _mm512_sub_epi32(load16(x + i), from));
-      store16(out + i, _mm512_add_epi32(from, _mm512_srai_epi32(_mm512_add_epi32(product, half), 8)));
+    for (int v = 0; v < 2; ++v) {
+      const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v)), scale[v]);
+      rounded[v] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_add_ps(local, offset[v]), low), high));
     }
+    const __m512i l = _mm512_permutexvar_epi64(in_order, _mm512_packs_epi32(rounded[0], rounded[1]));
+    const __m512i size = table.look_up(_mm512_abs_epi16(l));
+    const __m512i weight =
+        _mm512_mask_sub_epi16(_mm512_add_epi16(half, size), _mm512_movepi16_mask(l), half, size);
+    const __m512i rest = _mm512_sub_epi16(one, weight);
+    const __m512i to = load_pixel(x + i), from = load_pixel(y + i);
+    const __m512i first = _mm512_dpwssd_epi32(rounding, _mm512_unpacklo_epi16(to, from),
+                                              _mm512_unpacklo_epi16(weight, rest));
+    const __m512i second = _mm512_dpwssd_epi32(rounding, _mm512_unpackhi_epi16(to, from),
+                                               _mm512_unpackhi_epi16(weight, rest));
+    store_pixel(out + i, _mm512_packs_epi32(_mm512_srai_epi32(first, 8), _mm512_srai_epi32(second, 8)));
   }
 }
 

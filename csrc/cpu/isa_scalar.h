@@ -97,6 +97,14 @@ void add_skip_block(const float* values, const std::int32_t* accumulators, const
   }
 }
 
+// Adds `count` pixels, at most 65536, to sums[32].
+template <class T>
+void add_to_sums(const T* pixels, std::int32_t count, std::int64_t* sums) {
+  for (std::int32_t p = 0; p < count; ++p) {
+    for (int c = 0; c < kChannels; ++c) sums[c] += pixels[p * kChannels + c];
+  }
+}
+
 // SPEC §2.7 from fl's accumulators on: out = y + ((W * (x - y) + 128) >> 8).
 template <class T>
 void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,

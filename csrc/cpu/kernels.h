@@ -83,6 +83,17 @@ struct PackedParameters {
   const std::uint8_t* scale_index;  // [32768], index by v
 };
 
+// out = y + ((W * (x - y) + 128) >> 8), W from the attention on p0, or on p0 + p1 where p1 is not null (SPEC §2.7); of
+// dense positions with 32 channels.
+template <class T>
+struct Blend {
+  const PackedAttention* attention;
+  const float* global;          // fg[32]
+  const std::uint8_t* sigmoid;  // the 128 bytes of the model
+  const T *p0, *p1, *x, *y;
+  T* out;
+};
+
 // A tensor [height, width, channels], dense.
 struct Plane {
   void* data;
@@ -94,6 +105,10 @@ struct Tile {
   std::int32_t row_begin, row_end, column_begin, column_end;
 };
 
+template <class Block>
+using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out, Tile, std::int64_t* sums,
+                                void* scratch);
+
 // One entry an operation. All are pure functions of their arguments; `scratch` is at least KernelTable::scratch_bytes
 // of 64-byte aligned memory. A kernel writes its tile of the output and nothing else, so tiles may run at once.
 struct KernelTable {
@@ -103,31 +118,25 @@ struct KernelTable {
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even
 
+  // Where a kernel has `sums`, it adds to sums[c] the channel's outputs in its tile, zero points not removed: the fusion
+  // that follows needs their averages.
+
   // Residual downsampling, of the 8-bit image (3 channels) and of s16 x 32.
-  void (*residual_down_image)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
-  void (*residual_down_s16)(const PackedResidualDown&, const Plane& in, const Plane& out, Tile, void* scratch);
+  ResidualKernel<PackedResidualDown> residual_down_image;
+  ResidualKernel<PackedResidualDown> residual_down_s16;
 
   // Residual upsampling, named by the types of input and output. Tiles have even columns.
-  void (*residual_up_s16_s16)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
-  void (*residual_up_s16_u8)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
-  void (*residual_up_u8_s16)(const PackedResidualUp&, const Plane& in, const Plane& out, Tile, void* scratch);
+  ResidualKernel<PackedResidualUp> residual_up_s16_s16;
+  ResidualKernel<PackedResidualUp> residual_up_s16_u8;
+  ResidualKernel<PackedResidualUp> residual_up_u8_s16;
   // The last node with the output convolution; `out` are 8-bit RGB pixels.
   void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out, Tile,
                              void* scratch);
 
-  // Fusion. sum_*: adds x (+ y where not null) over positions [begin, end) to sums[32], zero points not removed.
-  void (*sum_u8)(const std::uint8_t* x, const std::uint8_t* y, std::int64_t begin, std::int64_t end,
-                 std::int64_t* sums);
-  void (*sum_s16)(const std::int16_t* x, const std::int16_t* y, std::int64_t begin, std::int64_t end,
-                  std::int64_t* sums);
-  // y + ((W * (x - y) + 128) >> 8) over positions [begin, end), W from the attention on p0 (+ p1 where not null);
-  // `global` is fg[32], `sigmoid` the 128 bytes of the model.
-  void (*blend_u8)(const PackedAttention&, const float* global, const std::uint8_t* sigmoid, const std::uint8_t* p0,
-                   const std::uint8_t* p1, const std::uint8_t* x, const std::uint8_t* y, std::uint8_t* out,
-                   std::int64_t begin, std::int64_t end, void* scratch);
-  void (*blend_s16)(const PackedAttention&, const float* global, const std::uint8_t* sigmoid, const std::int16_t* p0,
-                    const std::int16_t* p1, const std::int16_t* x, const std::int16_t* y, std::int16_t* out,
-                    std::int64_t begin, std::int64_t end, void* scratch);
+  // An attention and its blend over positions [begin, end).
+  void (*blend_u8)(const Blend<std::uint8_t>&, std::int64_t begin, std::int64_t end, std::int64_t* sums, void* scratch);
+  void (*blend_s16)(const Blend<std::int16_t>&, std::int64_t begin, std::int64_t end, std::int64_t* sums,
+                    void* scratch);
 
   // clamp(rne(float(in) * gain[channel])) to s16 over positions [begin, end) of 32 channels (SPEC §4, §6).
   void (*gain_s16)(const std::int16_t* in, const float* gain, std::int16_t* out, std::int64_t begin, std::int64_t end);

@@ -37,6 +37,21 @@ std::vector<Networks::Piece> Networks::pieces(int nodes, int height, int width, 
   return result;
 }
 
+template <class Task>
+std::vector<Networks::Features> Networks::run_level(int nodes, DType dtype, int height, int width, int tile_columns,
+                                                    Task task) {
+  std::vector<Features> outputs;
+  for (int node = 0; node < nodes; ++node) outputs.push_back({Tensor(*buffers_, dtype, height, width, kChannels)});
+  const std::vector<Piece> work = pieces(nodes, height, width, tile_columns);
+  std::vector<Sums> partial(work.size());
+  threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
+    const Piece& piece = work[i];
+    task(piece.node, plane(outputs[piece.node].tensor), piece.tile, partial[i].data(), scratch().as<void>());
+  });
+  for (std::size_t i = 0; i < work.size(); ++i) add(outputs[work[i].node].sums, partial[i]);
+  return outputs;
+}
+
 Tensor Networks::apply_gain(const Tensor& in, const float* gain) {
   Tensor out(*buffers_, DType::kI16, in.height, in.width, kChannels);
   kernels_.gain_s16(in.as<std::int16_t>(), gain, out.as<std::int16_t>(), 0, static_cast<std::int64_t>(in.positions()));
@@ -44,24 +59,20 @@ Tensor Networks::apply_gain(const Tensor& in, const float* gain) {
 }
 
 Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
-  std::vector<Tensor> inputs;
+  std::vector<Features> inputs;
   for (int level = 0; level < kLevels; ++level) {
     const int nodes = 1 << level;
     const int height = image.height >> (level + 1), width = image.width >> (level + 1);
-    std::vector<Tensor> outputs;
-    for (int node = 0; node < nodes; ++node) {
-      outputs.emplace_back(*buffers_, DType::kI16, height, width, kChannels);
-    }
     const auto kernel = level == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
-    const std::vector<Piece> work = pieces(nodes, height, width, kernels_.down_tile_columns);
-    threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
-      const Piece& piece = work[i];
-      const Plane in = level == 0 ? image : plane(inputs[piece.node / 2]);
-      kernel(packed_.analysis[level][piece.node], in, plane(outputs[piece.node]), piece.tile, scratch().as<void>());
-    });
+    std::vector<Features> outputs = run_level(
+        nodes, DType::kI16, height, width, kernels_.down_tile_columns,
+        [&](int node, const Plane& out, Tile tile, std::int64_t* sums, void* scratch) {
+          const Plane in = level == 0 ? image : plane(inputs[node / 2].tensor);
+          kernel(packed_.analysis[level][node], in, out, tile, sums, scratch);
+        });
     if (trace != nullptr) {
       for (int node = 0; node < nodes; ++node) {
-        record(*trace, "analysis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node]);
+        record(*trace, "analysis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
       }
     }
     inputs = std::move(outputs);
@@ -89,31 +100,27 @@ void Networks::synthesise(const Latents& decoded, int quality, const Plane& pixe
   for (int level = 0;; ++level) {
     const int nodes = kLevels - level;
     const int out_height = 2 * inputs[0].height, out_width = 2 * inputs[0].width;
-    const std::vector<Piece> work = pieces(nodes, out_height, out_width, kernels_.up_tile_columns);
-    const auto count = static_cast<std::int64_t>(work.size());
     const std::vector<PackedResidualUp>& blocks = packed_.synthesis[level];
     const bool wide = synthesis_is_wide(level), last = level == kLevels - 1;
     // The last node's features exist as a whole only in a trace.
-    std::vector<Tensor> outputs;
+    std::vector<Features> outputs;
     if (!last || trace != nullptr) {
-      for (int node = 0; node < nodes; ++node) {
-        outputs.emplace_back(*buffers_, wide ? DType::kI16 : DType::kU8, out_height, out_width, kChannels);
-      }
       const auto kernel = !wide                         ? kernels_.residual_up_s16_u8
                           : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
                                                         : kernels_.residual_up_u8_s16;
-      threads_.run(count, [&](std::int64_t i) {
-        const int node = work[i].node;
-        kernel(blocks[node], plane(inputs[node]), plane(outputs[node]), work[i].tile, scratch().as<void>());
-      });
+      outputs = run_level(nodes, wide ? DType::kI16 : DType::kU8, out_height, out_width, kernels_.up_tile_columns,
+                          [&](int node, const Plane& out, Tile tile, std::int64_t* sums, void* scratch) {
+                            kernel(blocks[node], plane(inputs[node]), out, tile, sums, scratch);
+                          });
       if (trace != nullptr) {
         for (int node = 0; node < nodes; ++node) {
-          record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node]);
+          record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
         }
       }
     }
     if (last) {
-      threads_.run(count, [&](std::int64_t i) {
+      const std::vector<Piece> work = pieces(1, out_height, out_width, kernels_.up_tile_columns);
+      threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
         kernels_.residual_up_output(blocks[0], packed_.output, plane(inputs[0]), pixels, work[i].tile,
                                     scratch().as<void>());
       });

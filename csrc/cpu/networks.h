@@ -13,6 +13,13 @@
 
 namespace treenet::cpu {
 
+// Of each channel over the positions of a tensor.
+using Sums = std::array<std::int64_t, kChannels>;
+
+inline void add(Sums& to, const Sums& sums) {
+  for (int c = 0; c < kChannels; ++c) to[c] += sums[c];
+}
+
 // One image at a time goes through; any number of them may do so at once.
 class Networks {
  public:
@@ -46,11 +53,20 @@ class Networks {
 
   BufferPool::Lease scratch() { return buffers_->take(scratch_bytes_); }
 
-  // Fuses pairs[i] = (x, y) by fusions[i], SPEC §2.7.
+  // The output of a node, and its sums over the positions, zero points not removed.
+  struct Features {
+    Tensor tensor;
+    Sums sums{};
+  };
+  // The outputs of a level: task(node, out, tile, sums, scratch) writes a tile of a node's, and adds to its sums.
+  template <class Task>
+  std::vector<Features> run_level(int nodes, DType dtype, int height, int width, int tile_columns, Task task);
+
+  // Fuses x and y, SPEC §2.7.
   struct Pair {
     const PackedFusion* fusion;
-    const Tensor* x;
-    const Tensor* y;
+    const Features* x;
+    const Features* y;
   };
   std::vector<Tensor> fuse(const std::vector<Pair>& pairs);
   template <class T>

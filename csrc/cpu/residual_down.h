@@ -25,8 +25,8 @@ class ResidualDown {
     next_input_ = 2 * next_middle_ - 1;
   }
 
-  // Output row `row`, to dst[columns][32]. Rows must be asked for in ascending order.
-  void row(std::int32_t row, std::int16_t* dst) {
+  // Output row `row`, to dst[columns][32], added to `sums`. Rows must be asked for in ascending order.
+  void row(std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
     while (next_middle_ <= row + 1) compute_middle(next_middle_++);
     for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
       const std::uint8_t* taps[9];
@@ -40,6 +40,7 @@ class ResidualDown {
       const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
       add_skip_block<32>(normalised, accumulators_, block_.skip.multiplier, 0, result_);
       std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(std::int16_t));
+      add_to_sums(result_, count, sums);
     }
   }
 
@@ -86,11 +87,13 @@ class ResidualDown {
 };
 
 template <class Stored, class Element, int kLineChannels, class Load>
-void residual_down(const PackedResidualDown& block, const Plane& in, const Plane& out, Tile tile, void* scratch) {
+void residual_down(const PackedResidualDown& block, const Plane& in, const Plane& out, Tile tile, std::int64_t* sums,
+                   void* scratch) {
   ResidualDown<Stored, Element, kLineChannels, Load> down(block, in, tile, scratch);
   for (std::int32_t row = tile.row_begin; row < tile.row_end; ++row) {
     down.row(row, static_cast<std::int16_t*>(out.data) +
-                      (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels);
+                      (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels,
+             sums);
   }
 }
 

@@ -29,8 +29,8 @@ class ResidualUp {
     next_input_ = (next_middle_ >> 1) - 1;
   }
 
-  // Output row `row`, to dst[columns][32]. Rows must be asked for in ascending order.
-  void row(std::int32_t row, Out* dst) {
+  // Output row `row`, to dst[columns][32], added to `sums` where not null. Rows must be asked for in ascending order.
+  void row(std::int32_t row, Out* dst, std::int64_t* sums) {
     while (next_middle_ <= row + 1) compute_middle(next_middle_++);
     const std::int32_t y = row >> 1, dy = row & 1;
     for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
@@ -46,6 +46,7 @@ class ResidualUp {
       add_skip_block<64>(normalised, accumulators_, block_.skip.multiplier + 64 * dy, block_.output_zero_point,
                          result_);
       std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
+      if (sums != nullptr) add_to_sums(result_, count, sums);
     }
   }
 
@@ -93,13 +94,15 @@ class ResidualUp {
 };
 
 template <class Stored, class Element, class Load, class Out>
-void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& out, Tile tile, void* scratch) {
+void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& out, Tile tile, std::int64_t* sums,
+                 void* scratch) {
   Arena arena{static_cast<std::uint8_t*>(scratch)};
   ResidualUp<Stored, Element, Load, Out> up(block, in, tile.row_begin, tile.column_begin,
                                             tile.column_end - tile.column_begin, arena);
   for (std::int32_t row = tile.row_begin; row < tile.row_end; ++row) {
     up.row(row, static_cast<Out*>(out.data) +
-                    (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels);
+                    (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels,
+           sums);
   }
 }
 
@@ -127,7 +130,7 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
         fill(line, static_cast<std::ptrdiff_t>(columns + 2) * kChannels, 0);
         continue;
       }
-      up.row(next, features);
+      up.row(next, features, nullptr);
       for (std::int32_t i = 0; i < columns; i += kBlockPixels) {
         const std::uint8_t* tap = bytes(features + static_cast<std::ptrdiff_t>(i) * kChannels);
         conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(

@@ -42,8 +42,6 @@ inline KernelTable make_table(const char* name) {
   table.residual_up_s16_u8 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::uint8_t>;
   table.residual_up_u8_s16 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>;
   table.residual_up_output = residual_up_output;
-  table.sum_u8 = sum_positions<std::uint8_t>;
-  table.sum_s16 = sum_positions<std::int16_t>;
   table.blend_u8 = blend<std::uint8_t, U8Line>;
   table.blend_s16 = blend<std::int16_t, std::int16_t>;
   table.gain_s16 = gain_s16;
