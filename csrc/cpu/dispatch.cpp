@@ -45,9 +45,9 @@ struct Path {
 
 std::vector<Path> paths() {
   static const Features features = detect();
-  return {{kernels_scalar(), "scalar", true},
-          {kernels_avx2(), "avx2", features.avx2},
-          {kernels_avx512vnni(), "avx512vnni", features.avx512vnni}};
+  return {{kernels_scalar, "scalar", true},
+          {kernels_avx2, "avx2", features.avx2},
+          {kernels_avx512vnni, "avx512vnni", features.avx512vnni}};
 }
 
 }  // namespace

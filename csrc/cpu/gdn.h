@@ -5,24 +5,23 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-struct GdnScratch {
-  float* values;          // u, then g
-  std::int16_t* squares;  // k * k
-  std::int32_t* norms;    // n
+struct GdnBlock {
+  float* values;        // u, then g
+  std::int32_t* norms;  // n
 
-  static GdnScratch make(Arena& arena) {
-    return {arena.take<float>(kBlock), arena.take<std::int16_t>(kBlock), arena.take<std::int32_t>(kBlock)};
+  static GdnBlock make(Arena& arena) { return {arena.take<float>(kBlock), arena.take<std::int32_t>(kBlock)}; }
+
+  // u and n of the accumulators of 12 pixels x 32 channels; `squares` is scratch for as many.
+  void prepare(const PackedGdn& gdn, const std::int32_t* accumulators, std::int16_t* squares) const {
+    gdn_prepare_block(accumulators, gdn.numerator, gdn.magnitude, values, squares);
+    const std::uint8_t* tap = bytes(squares);
+    conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(&tap, gdn.gamma, 0, 0, norms);
+  }
+  // g from u and n.
+  template <bool kInverse>
+  void finish() const {
+    gdn_finish_block<kInverse>(norms, values);
   }
 };
-
-// g for the accumulators of 12 pixels x 32 channels; lives in `scratch` until its next use.
-template <bool kInverse>
-const float* gdn_block(const PackedGdn& gdn, const std::int32_t* accumulators, const GdnScratch& scratch) {
-  gdn_prepare_block(accumulators, gdn.numerator, gdn.magnitude, scratch.values, scratch.squares);
-  const std::uint8_t* squares = bytes(scratch.squares);
-  conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(&squares, gdn.gamma, 0, 0, scratch.norms);
-  gdn_finish_block<kInverse>(scratch.norms, scratch.values);
-  return scratch.values;
-}
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -152,9 +152,10 @@ struct KernelTable {
                          const Plane& index, std::int32_t row, std::int32_t parity, void* scratch);
 };
 
-// Null where this build has no such path; whether the machine can run it is the dispatcher's business.
-const KernelTable* kernels_scalar();
-const KernelTable* kernels_avx2();
-const KernelTable* kernels_avx512vnni();
+// Null where this build has no such path; whether the machine can run it is the dispatcher's business. They are data,
+// known when compiled: no function of an instruction set runs before the dispatcher has chosen it.
+extern const KernelTable* const kernels_scalar;
+extern const KernelTable* const kernels_avx2;
+extern const KernelTable* const kernels_avx512vnni;
 
 }  // namespace treenet::cpu

@@ -8,10 +8,10 @@
 
 namespace treenet::cpu {
 
-const KernelTable* kernels_avx2() {
-  static const KernelTable table = avx2::make_table("avx2");
-  return &table;
+namespace {
+constexpr KernelTable kTable = avx2::make_table("avx2");
 }
+constinit const KernelTable* const kernels_avx2 = &kTable;
 
 }  // namespace treenet::cpu
 #else
@@ -19,7 +19,7 @@ const KernelTable* kernels_avx2() {
 
 namespace treenet::cpu {
 
-const KernelTable* kernels_avx2() { return nullptr; }
+constinit const KernelTable* const kernels_avx2 = nullptr;
 
 }  // namespace treenet::cpu
 #endif

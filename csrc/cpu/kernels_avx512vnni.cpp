@@ -8,10 +8,10 @@
 
 namespace treenet::cpu {
 
-const KernelTable* kernels_avx512vnni() {
-  static const KernelTable table = avx512vnni::make_table("avx512vnni");
-  return &table;
+namespace {
+constexpr KernelTable kTable = avx512vnni::make_table("avx512vnni");
 }
+constinit const KernelTable* const kernels_avx512vnni = &kTable;
 
 }  // namespace treenet::cpu
 #else
@@ -19,7 +19,7 @@ const KernelTable* kernels_avx512vnni() {
 
 namespace treenet::cpu {
 
-const KernelTable* kernels_avx512vnni() { return nullptr; }
+constinit const KernelTable* const kernels_avx512vnni = nullptr;
 
 }  // namespace treenet::cpu
 #endif

@@ -6,9 +6,9 @@
 
 namespace treenet::cpu {
 
-const KernelTable* kernels_scalar() {
-  static const KernelTable table = scalar::make_table("scalar");
-  return &table;
+namespace {
+constexpr KernelTable kTable = scalar::make_table("scalar");
 }
+constinit const KernelTable* const kernels_scalar = &kTable;
 
 }  // namespace treenet::cpu

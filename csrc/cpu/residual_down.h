@@ -19,7 +19,8 @@ class ResidualDown {
     input_ = LineRing<Element, 8>::make(arena, (2 * (columns_ + 2 * kBlockPixels) + 3) * kLineChannels);
     middle_ = LineRing<std::int16_t, 4>::make(arena, (columns_ + 2 + 2 * kBlockPixels) * kChannels);
     accumulators_ = arena.take<std::int32_t>(kBlock);
-    gdn_ = GdnScratch::make(arena);
+    squares_ = arena.take<std::int16_t>(kBlock);
+    gdn_ = GdnBlock::make(arena);
     result_ = arena.take<std::int16_t>(kBlock);
     next_middle_ = tile.row_begin - 1;
     next_input_ = 2 * next_middle_ - 1;
@@ -34,11 +35,12 @@ class ResidualDown {
         for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (i + v) * kChannels);
       }
       conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(taps, block_.conv2, 0, 0, accumulators_);
-      const float* normalised = gdn_block<false>(block_.gdn, accumulators_, gdn_);
+      gdn_.prepare(block_.gdn, accumulators_, squares_);
+      gdn_.finish<false>();
       const std::uint8_t* skip = bytes(input_.at(2 * row) + (2 * i + 3) * kLineChannels);
       conv_block<Element, 32, kStride>(&skip, block_.skip, 0, 0, accumulators_);
       const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-      add_skip_block<32>(normalised, accumulators_, block_.skip.multiplier, 0, result_);
+      add_skip_block<32>(gdn_.values, accumulators_, block_.skip.multiplier, 0, result_);
       std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(std::int16_t));
       add_to_sums(result_, count, sums);
     }
@@ -82,7 +84,8 @@ class ResidualDown {
   LineRing<Element, 8> input_;        // from column 2 * column_ - 3 on
   LineRing<std::int16_t, 4> middle_;  // from column column_ - 1 on
   std::int32_t* accumulators_;
-  GdnScratch gdn_;
+  std::int16_t* squares_;
+  GdnBlock gdn_;
   std::int16_t* result_;
 };
 

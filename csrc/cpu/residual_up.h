@@ -11,6 +11,7 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kUpTileColumns = 384;
+inline constexpr int kSpanBlocks = 4;  // a convolution's weights stay in the first cache for so many blocks
 
 // `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
 template <class Stored, class Element, class Load, class Out>
@@ -23,7 +24,8 @@ class ResidualUp {
     input_ = LineRing<Element, 8>::make(arena, (columns_ / 2 + 4 + 2 * kBlockPixels) * kChannels);
     middle_ = LineRing<U8Line, 4>::make(arena, (columns_ + 4 + 2 * kBlockPixels) * kChannels);
     accumulators_ = arena.take<std::int32_t>(kBlock);
-    gdn_ = GdnScratch::make(arena);
+    squares_ = arena.take<std::int16_t>(kBlock);
+    for (GdnBlock& block : gdn_) block = GdnBlock::make(arena);
     result_ = arena.take<Out>(kBlock);
     next_middle_ = first_row - 1;
     next_input_ = (next_middle_ >> 1) - 1;
@@ -33,20 +35,29 @@ class ResidualUp {
   void row(std::int32_t row, Out* dst, std::int64_t* sums) {
     while (next_middle_ <= row + 1) compute_middle(next_middle_++);
     const std::int32_t y = row >> 1, dy = row & 1;
-    for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
-      const std::uint8_t* taps[9];
-      for (int u = 0; u < 3; ++u) {
-        for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (i + v + 1) * kChannels);
+    constexpr std::int32_t kSpan = kSpanBlocks * kBlockPixels;
+    const std::uint8_t* taps[9];
+    for (std::int32_t begin = 0; begin < columns_; begin += kSpan) {
+      const std::int32_t end = columns_ - begin < kSpan ? columns_ : begin + kSpan;
+      const GdnBlock* gdn = gdn_;
+      for (std::int32_t i = begin; i < end; i += kBlockPixels) {
+        for (int u = 0; u < 3; ++u) {
+          for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (i + v + 1) * kChannels);
+        }
+        conv_block<U8Line, 32, kChannels * sizeof(U8Line)>(taps, block_.conv2, 0, 0, accumulators_);
+        (gdn++)->prepare(block_.igdn, accumulators_, squares_);
       }
-      conv_block<U8Line, 32, kChannels * sizeof(U8Line)>(taps, block_.conv2, 0, 0, accumulators_);
-      const float* normalised = gdn_block<true>(block_.igdn, accumulators_, gdn_);
-      input_taps(y, i / 2 + 1, taps);
-      conv_block<Element, 64, kChannels * sizeof(Element)>(taps, block_.skip, dy, 0, accumulators_);
-      const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-      add_skip_block<64>(normalised, accumulators_, block_.skip.multiplier + 64 * dy, block_.output_zero_point,
-                         result_);
-      std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
-      if (sums != nullptr) add_to_sums(result_, count, sums);
+      gdn = gdn_;
+      for (std::int32_t i = begin; i < end; i += kBlockPixels, ++gdn) {
+        input_taps(y, i / 2 + 1, taps);
+        conv_block<Element, 64, kChannels * sizeof(Element)>(taps, block_.skip, dy, 0, accumulators_);
+        gdn->finish<true>();
+        const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
+        add_skip_block<64>(gdn->values, accumulators_, block_.skip.multiplier + 64 * dy, block_.output_zero_point,
+                           result_);
+        std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
+        if (sums != nullptr) add_to_sums(result_, count, sums);
+      }
     }
   }
 
@@ -89,7 +100,8 @@ class ResidualUp {
   LineRing<Element, 8> input_;  // from column column_ / 2 - 2 on
   LineRing<U8Line, 4> middle_;  // from column column_ - 2 on
   std::int32_t* accumulators_;
-  GdnScratch gdn_;
+  std::int16_t* squares_;
+  GdnBlock gdn_[kSpanBlocks];
   Out* result_;
 };
 

@@ -11,7 +11,7 @@ namespace treenet::cpu::TREENET_ISA {
 // Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their
 // tile.
 inline std::size_t scratch_bytes() {
-  constexpr std::size_t kBlocks = 16 * kBlock * sizeof(std::int32_t);
+  constexpr std::size_t kBlocks = 24 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown =
       8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(std::int16_t) +
       4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t);
@@ -29,7 +29,7 @@ inline std::size_t scratch_bytes() {
   return (kTransform > kBottleneck ? kTransform : kBottleneck) + kBlocks;
 }
 
-inline KernelTable make_table(const char* name) {
+constexpr KernelTable make_table(const char* name) {
   KernelTable table{};
   table.name = name;
   table.u8_group = kU8Group;
