@@ -23,52 +23,59 @@ inline __m256i broadcast4(const std::uint8_t* from) {
   return _mm256_set1_epi32(value);
 }
 
-// Three pixels x 32 outputs at a time: 12 accumulators, a broadcast and a product fit the 16 registers.
+inline __m256i load_accumulators(const std::int32_t* from) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(from));
+}
+
+// Three pixels x 32 outputs at a time: 12 accumulators, a broadcast and a product fit the 16 registers. All pixels take
+// their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
 template <class Element, int kOutputs, int kStride>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
   static_assert(sizeof(Element) == 2);
+  constexpr int kTurn = 3;
   const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
   const std::uint8_t* block_weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
   for (int outputs = 0; outputs < kOutputs; outputs += 32) {
-    for (int first = 0; first < kBlock / kOutputs; first += 3) {
-      __m256i sum[3][4];
-#pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) {
-        sum[0][v] =
-            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(conv.bias + block * kOutputs + outputs + 8 * v));
-        sum[1][v] = sum[0][v];
-        sum[2][v] = sum[0][v];
-      }
-      for (int t = 0; t < conv.taps; ++t) {
-        const std::uint8_t* pixel = taps[t] + first * step;
-        const std::uint8_t* weights = block_weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes + 4 * outputs;
-        for (int g = 0; g < conv.groups; ++g, pixel += 4, weights += 4 * kOutputs) {
+    const std::int32_t* bias = conv.bias + block * kOutputs + outputs;
+    for (int tap = 0; tap < conv.taps; tap += kTurn) {
+      const int end = conv.taps - tap < kTurn ? conv.taps : tap + kTurn;
+      for (int first = 0; first < kBlock / kOutputs; first += 3) {
+        std::int32_t* own = accumulators + first * kOutputs + outputs;
+        __m256i sum[3][4];
 #pragma GCC unroll 3
-          for (int p = 0; p < 3; ++p) {
-            const __m256i value = broadcast4(pixel + p * step);
+        for (int p = 0; p < 3; ++p) {
+          const std::int32_t* from = tap == 0 ? bias : own + p * kOutputs;
 #pragma GCC unroll 4
-            for (int v = 0; v < 4; ++v) {
-              const __m256i weight = _mm256_load_si256(reinterpret_cast<const __m256i*>(weights + 32 * v));
-              sum[p][v] = _mm256_add_epi32(sum[p][v], _mm256_madd_epi16(value, weight));
+          for (int v = 0; v < 4; ++v) {
+            sum[p][v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 8 * v));
+          }
+        }
+        for (int t = tap; t < end; ++t) {
+          const std::uint8_t* pixel = taps[t] + first * step;
+          const std::uint8_t* weights = block_weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes + 4 * outputs;
+          for (int g = 0; g < conv.groups; ++g, pixel += 4, weights += 4 * kOutputs) {
+#pragma GCC unroll 3
+            for (int p = 0; p < 3; ++p) {
+              const __m256i value = broadcast4(pixel + p * step);
+#pragma GCC unroll 4
+              for (int v = 0; v < 4; ++v) {
+                const __m256i weight = _mm256_load_si256(reinterpret_cast<const __m256i*>(weights + 32 * v));
+                sum[p][v] = _mm256_add_epi32(sum[p][v], _mm256_madd_epi16(value, weight));
+              }
             }
           }
         }
-      }
 #pragma GCC unroll 3
-      for (int p = 0; p < 3; ++p) {
+        for (int p = 0; p < 3; ++p) {
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) {
-          _mm256_store_si256(reinterpret_cast<__m256i*>(accumulators + (first + p) * kOutputs + outputs + 8 * v),
-                             sum[p][v]);
+          for (int v = 0; v < 4; ++v) {
+            _mm256_store_si256(reinterpret_cast<__m256i*>(own + p * kOutputs + 8 * v), sum[p][v]);
+          }
         }
       }
     }
   }
-}
-
-inline __m256i load_accumulators(const std::int32_t* from) {
-  return _mm256_load_si256(reinterpret_cast<const __m256i*>(from));
 }
 
 inline __m256i round_clamped(__m256 value, __m256 low, __m256 high, __m256i zero_point) {
