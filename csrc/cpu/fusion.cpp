@@ -83,8 +83,8 @@ std::vector<Tensor> Networks::fuse_as(const std::vector<Pair>& pairs) {
     global[p] = global_of(fusion.first, fusion, sums, 2);
     result.emplace_back(*buffers_, shape.dtype, shape.height, shape.width, kChannels);
     const T *x = pair.x->tensor.template as<T>(), *y = pair.y->tensor.template as<T>();
-    blends.push_back({&pair.fusion->first, global[p].data(), packed_.model.sigmoid.data(), x, y, x, y,
-                      result[p].template as<T>()});
+    blends.push_back(
+        {&pair.fusion->first, global[p].data(), packed_.model.sigmoid.data(), x, y, x, y, result[p].template as<T>()});
   }
   const std::vector<Sums> sums = run(blends);
   // The second attention is on the first one's result, and replaces it.

@@ -222,8 +222,8 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
     __m256i rounded[4];
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-      const __m256 local =
-          _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v)), _mm256_loadu_ps(multiplier + 8 * v));
+      const __m256 local = _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v)),
+                                         _mm256_loadu_ps(multiplier + 8 * v));
       const __m256 sum = _mm256_add_ps(local, _mm256_loadu_ps(global + 8 * v));
       rounded[v] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(sum, low), high));
     }

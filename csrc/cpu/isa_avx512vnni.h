@@ -199,14 +199,13 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
     }
     const __m512i l = _mm512_permutexvar_epi64(in_order, _mm512_packs_epi32(rounded[0], rounded[1]));
     const __m512i size = table.look_up(_mm512_abs_epi16(l));
-    const __m512i weight =
-        _mm512_mask_sub_epi16(_mm512_add_epi16(half, size), _mm512_movepi16_mask(l), half, size);
+    const __m512i weight = _mm512_mask_sub_epi16(_mm512_add_epi16(half, size), _mm512_movepi16_mask(l), half, size);
     const __m512i rest = _mm512_sub_epi16(one, weight);
     const __m512i to = load_pixel(x + i), from = load_pixel(y + i);
-    const __m512i first = _mm512_dpwssd_epi32(rounding, _mm512_unpacklo_epi16(to, from),
-                                              _mm512_unpacklo_epi16(weight, rest));
-    const __m512i second = _mm512_dpwssd_epi32(rounding, _mm512_unpackhi_epi16(to, from),
-                                               _mm512_unpackhi_epi16(weight, rest));
+    const __m512i first =
+        _mm512_dpwssd_epi32(rounding, _mm512_unpacklo_epi16(to, from), _mm512_unpacklo_epi16(weight, rest));
+    const __m512i second =
+        _mm512_dpwssd_epi32(rounding, _mm512_unpackhi_epi16(to, from), _mm512_unpackhi_epi16(weight, rest));
     store_pixel(out + i, _mm512_packs_epi32(_mm512_srai_epi32(first, 8), _mm512_srai_epi32(second, 8)));
   }
 }

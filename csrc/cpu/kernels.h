@@ -100,13 +100,23 @@ struct Plane {
   std::int32_t height, width, channels;
 };
 
-// A rectangle of a kernel's output: rows [row_begin, row_end), columns [column_begin, column_end).
+// The rows of a kernel's output that a worker is to compute, handed out one by one (row_sharing.h).
+class RowSharing;
+struct Rows {
+  RowSharing* sharing;
+  int worker;
+};
+// The next row: from any on, each one more than the last. False if there is none left.
+bool next_row(const Rows& rows, std::int32_t& row);
+
+// A kernel's part of its output: some rows of columns [column_begin, column_end).
 struct Tile {
-  std::int32_t row_begin, row_end, column_begin, column_end;
+  std::int32_t column_begin, column_end;
+  Rows rows;
 };
 
 template <class Block>
-using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out, Tile, std::int64_t* sums,
+using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out, const Tile&, std::int64_t* sums,
                                 void* scratch);
 
 // One entry an operation. All are pure functions of their arguments; `scratch` is at least KernelTable::scratch_bytes
@@ -118,8 +128,8 @@ struct KernelTable {
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even
 
-  // Where a kernel has `sums`, it adds to sums[c] the channel's outputs in its tile, zero points not removed: the fusion
-  // that follows needs their averages.
+  // Where a kernel has `sums`, it adds to sums[c] the channel's outputs in its tile, zero points not removed: the
+  // fusion that follows needs their averages.
 
   // Residual downsampling, of the 8-bit image (3 channels) and of s16 x 32.
   ResidualKernel<PackedResidualDown> residual_down_image;
@@ -130,8 +140,8 @@ struct KernelTable {
   ResidualKernel<PackedResidualUp> residual_up_s16_u8;
   ResidualKernel<PackedResidualUp> residual_up_u8_s16;
   // The last node with the output convolution; `out` are 8-bit RGB pixels.
-  void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out, Tile,
-                             void* scratch);
+  void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out,
+                             const Tile&, void* scratch);
 
   // An attention and its blend over positions [begin, end).
   void (*blend_u8)(const Blend<std::uint8_t>&, std::int64_t begin, std::int64_t end, std::int64_t* sums, void* scratch);

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "cpu/dispatch.h"
+#include "cpu/row_sharing.h"
 
 namespace treenet::cpu {
 namespace {
 
 constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
-constexpr int kMinimumRows = 8;  // of a tile: the rows at its edges are computed twice
 
 }  // namespace
 
@@ -19,22 +19,19 @@ Networks::Networks(const Model& model, const std::string& isa, int threads)
       buffers_(std::make_shared<BufferPool>(kKeptBytes)),
       threads_(threads) {}
 
-std::vector<Networks::Piece> Networks::pieces(int nodes, int height, int width, int tile_columns) const {
+template <class Task>
+void Networks::share_rows(int nodes, int height, int width, int tile_columns, Task task) {
   const int across = (width + tile_columns - 1) / tile_columns;
-  const int wanted = threads_.threads() == 1 ? 1 : 4 * threads_.threads();
-  const int strips =
-      std::clamp((wanted + nodes * across - 1) / (nodes * across), 1, std::max(1, height / kMinimumRows));
-  std::vector<Piece> result;
-  for (int node = 0; node < nodes; ++node) {
-    for (int s = 0; s < strips; ++s) {
-      for (int a = 0; a < across; ++a) {
-        const int begin = static_cast<int>(static_cast<std::int64_t>(height) * s / strips);
-        const int end = static_cast<int>(static_cast<std::int64_t>(height) * (s + 1) / strips);
-        result.push_back({node, {begin, end, a * tile_columns, std::min(width, (a + 1) * tile_columns)}});
-      }
+  // As even as whole blocks of pixels can be.
+  const int columns = ((width + across - 1) / across + kBlockPixels - 1) / kBlockPixels * kBlockPixels;
+  RowSharing sharing(nodes * across, height, threads_.threads());
+  threads_.run(threads_.threads(), [&](std::int64_t i) {
+    const int worker = static_cast<int>(i);
+    for (int index; sharing.begin(worker, index);) {
+      const int begin = index % across * columns;
+      task(index / across, Tile{begin, std::min(width, begin + columns), {&sharing, worker}}, worker);
     }
-  }
-  return result;
+  });
 }
 
 template <class Task>
@@ -42,13 +39,11 @@ std::vector<Networks::Features> Networks::run_level(int nodes, DType dtype, int 
                                                     Task task) {
   std::vector<Features> outputs;
   for (int node = 0; node < nodes; ++node) outputs.push_back({Tensor(*buffers_, dtype, height, width, kChannels)});
-  const std::vector<Piece> work = pieces(nodes, height, width, tile_columns);
-  std::vector<Sums> partial(work.size());
-  threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
-    const Piece& piece = work[i];
-    task(piece.node, plane(outputs[piece.node].tensor), piece.tile, partial[i].data(), scratch().as<void>());
+  std::vector<Sums> partial(static_cast<std::size_t>(threads_.threads() * nodes));
+  share_rows(nodes, height, width, tile_columns, [&](int node, const Tile& tile, int worker) {
+    task(node, plane(outputs[node].tensor), tile, partial[worker * nodes + node].data(), scratch().as<void>());
   });
-  for (std::size_t i = 0; i < work.size(); ++i) add(outputs[work[i].node].sums, partial[i]);
+  for (std::size_t i = 0; i < partial.size(); ++i) add(outputs[i % nodes].sums, partial[i]);
   return outputs;
 }
 
@@ -64,12 +59,12 @@ Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
     const int nodes = 1 << level;
     const int height = image.height >> (level + 1), width = image.width >> (level + 1);
     const auto kernel = level == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
-    std::vector<Features> outputs = run_level(
-        nodes, DType::kI16, height, width, kernels_.down_tile_columns,
-        [&](int node, const Plane& out, Tile tile, std::int64_t* sums, void* scratch) {
-          const Plane in = level == 0 ? image : plane(inputs[node / 2].tensor);
-          kernel(packed_.analysis[level][node], in, out, tile, sums, scratch);
-        });
+    std::vector<Features> outputs =
+        run_level(nodes, DType::kI16, height, width, kernels_.down_tile_columns,
+                  [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
+                    const Plane in = level == 0 ? image : plane(inputs[node / 2].tensor);
+                    kernel(packed_.analysis[level][node], in, out, tile, sums, scratch);
+                  });
     if (trace != nullptr) {
       for (int node = 0; node < nodes; ++node) {
         record(*trace, "analysis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
@@ -109,7 +104,7 @@ void Networks::synthesise(const Latents& decoded, int quality, const Plane& pixe
                           : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
                                                         : kernels_.residual_up_u8_s16;
       outputs = run_level(nodes, wide ? DType::kI16 : DType::kU8, out_height, out_width, kernels_.up_tile_columns,
-                          [&](int node, const Plane& out, Tile tile, std::int64_t* sums, void* scratch) {
+                          [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
                             kernel(blocks[node], plane(inputs[node]), out, tile, sums, scratch);
                           });
       if (trace != nullptr) {
@@ -119,10 +114,8 @@ void Networks::synthesise(const Latents& decoded, int quality, const Plane& pixe
       }
     }
     if (last) {
-      const std::vector<Piece> work = pieces(1, out_height, out_width, kernels_.up_tile_columns);
-      threads_.run(static_cast<std::int64_t>(work.size()), [&](std::int64_t i) {
-        kernels_.residual_up_output(blocks[0], packed_.output, plane(inputs[0]), pixels, work[i].tile,
-                                    scratch().as<void>());
+      share_rows(1, pixels.height, out_width, kernels_.up_tile_columns, [&](int, const Tile& tile, int) {
+        kernels_.residual_up_output(blocks[0], packed_.output, plane(inputs[0]), pixels, tile, scratch().as<void>());
       });
       return;
     }

@@ -43,13 +43,10 @@ class Networks {
   void synthesise(const Latents& decoded, int quality, const Plane& pixels, Trace* trace);
 
  private:
-  // A piece of a level's work: one node's tile.
-  struct Piece {
-    int node;
-    Tile tile;
-  };
-  // Tiles of all nodes of a level, as many as keep the threads busy and no more.
-  std::vector<Piece> pieces(int nodes, int height, int width, int tile_columns) const;
+  // Runs task(node, tile, worker) on all threads until all rows of all nodes of a level are done. Tiles have at most
+  // `tile_columns` columns.
+  template <class Task>
+  void share_rows(int nodes, int height, int width, int tile_columns, Task task);
 
   BufferPool::Lease scratch() { return buffers_->take(scratch_bytes_); }
 

@@ -13,7 +13,9 @@ inline constexpr std::int32_t kDownTileColumns = 192;
 template <class Stored, class Element, int kLineChannels, class Load>
 class ResidualDown {
  public:
-  ResidualDown(const PackedResidualDown& block, const Plane& in, const Tile& tile, void* scratch)
+  // Output rows from `first_row` on, in the tile's columns.
+  ResidualDown(const PackedResidualDown& block, const Plane& in, const Tile& tile, std::int32_t first_row,
+               void* scratch)
       : block_(block), in_(in), column_(tile.column_begin), columns_(tile.column_end - tile.column_begin) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     input_ = LineRing<Element, 8>::make(arena, (2 * (columns_ + 2 * kBlockPixels) + 3) * kLineChannels);
@@ -22,7 +24,7 @@ class ResidualDown {
     squares_ = arena.take<std::int16_t>(kBlock);
     gdn_ = GdnBlock::make(arena);
     result_ = arena.take<std::int16_t>(kBlock);
-    next_middle_ = tile.row_begin - 1;
+    next_middle_ = first_row - 1;
     next_input_ = 2 * next_middle_ - 1;
   }
 
@@ -90,14 +92,17 @@ class ResidualDown {
 };
 
 template <class Stored, class Element, int kLineChannels, class Load>
-void residual_down(const PackedResidualDown& block, const Plane& in, const Plane& out, Tile tile, std::int64_t* sums,
-                   void* scratch) {
-  ResidualDown<Stored, Element, kLineChannels, Load> down(block, in, tile, scratch);
-  for (std::int32_t row = tile.row_begin; row < tile.row_end; ++row) {
-    down.row(row, static_cast<std::int16_t*>(out.data) +
-                      (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels,
+void residual_down(const PackedResidualDown& block, const Plane& in, const Plane& out, const Tile& tile,
+                   std::int64_t* sums, void* scratch) {
+  std::int32_t row;
+  if (!next_row(tile.rows, row)) return;
+  ResidualDown<Stored, Element, kLineChannels, Load> down(block, in, tile, row, scratch);
+  do {
+    down.row(row,
+             static_cast<std::int16_t*>(out.data) +
+                 (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels,
              sums);
-  }
+  } while (next_row(tile.rows, row));
 }
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -106,36 +106,38 @@ class ResidualUp {
 };
 
 template <class Stored, class Element, class Load, class Out>
-void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& out, Tile tile, std::int64_t* sums,
+void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& out, const Tile& tile, std::int64_t* sums,
                  void* scratch) {
+  std::int32_t row;
+  if (!next_row(tile.rows, row)) return;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  ResidualUp<Stored, Element, Load, Out> up(block, in, tile.row_begin, tile.column_begin,
-                                            tile.column_end - tile.column_begin, arena);
-  for (std::int32_t row = tile.row_begin; row < tile.row_end; ++row) {
-    up.row(row, static_cast<Out*>(out.data) +
-                    (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels,
+  ResidualUp<Stored, Element, Load, Out> up(block, in, row, tile.column_begin, tile.column_end - tile.column_begin,
+                                            arena);
+  do {
+    up.row(row,
+           static_cast<Out*>(out.data) + (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels,
            sums);
-  }
+  } while (next_row(tile.rows, row));
 }
 
 // The last node and the output convolution. Every feature pixel is multiplied once with all nine taps (27 products); a
 // pixel is the sum of the nine neighbours' products for it.
 inline void residual_up_output(const PackedResidualUp& block, const PackedOutput& output, const Plane& in,
-                               const Plane& out, Tile tile, void* scratch) {
+                               const Plane& out, const Tile& tile, void* scratch) {
+  std::int32_t row;
+  if (!next_row(tile.rows, row)) return;
   const std::int32_t height = 2 * in.height, width = 2 * in.width;
   const std::int32_t begin = tile.column_begin >= 2 ? tile.column_begin - 2 : 0;
   const std::int32_t end = tile.column_end + 2 <= width ? tile.column_end + 2 : width;
   const std::int32_t columns = end - begin;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t> up(block, in, tile.row_begin - 1, begin, columns,
-                                                                     arena);
+  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t> up(block, in, row - 1, begin, columns, arena);
   std::int16_t* features = arena.take<std::int16_t>((columns + kBlockPixels) * kChannels);
   // Lines of products from column begin - 1 on; nothing lies outside the image, so nothing is added there.
   auto products = LineRing<std::int32_t, 4>::make(arena, (columns + 2 + kBlockPixels) * kChannels);
 
-  std::int32_t next = tile.row_begin - 1;
-  const std::int32_t last_row = tile.row_end < out.height ? tile.row_end : out.height;
-  for (std::int32_t row = tile.row_begin; row < last_row; ++row) {
+  std::int32_t next = row - 1;
+  do {
     for (; next <= row + 1; ++next) {
       std::int32_t* line = products.at(next);
       if (next < 0 || next >= height) {
@@ -157,7 +159,7 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
         products.at(row - 1) + offset, products.at(row) + offset, products.at(row + 1) + offset, output,
         last_column - tile.column_begin,
         static_cast<std::uint8_t*>(out.data) + (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * 3);
-  }
+  } while (next_row(tile.rows, row));
 }
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -1,0 +1,80 @@
+#include "cpu/row_sharing.h"
+
+#include <thread>
+
+namespace treenet::cpu {
+namespace {
+
+constexpr std::uint32_t kMinimumRows = 8;  // that another worker's half has to have
+constexpr int kRowBits = 20;
+constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;
+
+}  // namespace
+
+RowSharing::Part RowSharing::Part::of(std::uint64_t packed) {
+  return {static_cast<std::uint32_t>(packed >> (2 * kRowBits)),
+          static_cast<std::uint32_t>(packed >> kRowBits & kRowMask), static_cast<std::uint32_t>(packed & kRowMask)};
+}
+
+std::uint64_t RowSharing::Part::packed() const {
+  return std::uint64_t{tile} << (2 * kRowBits) | std::uint64_t{next} << kRowBits | end;
+}
+
+RowSharing::RowSharing(int tiles, int rows, int workers) : tiles_(tiles), rows_(rows), slots_(workers) {}
+
+bool RowSharing::begin(int worker, int& tile) {
+  const auto take = [&](const Part& part) {
+    slots_[worker].part = part.packed();
+    tile = static_cast<int>(part.tile);
+  };
+  for (;;) {
+    if (taken_ < tiles_) {
+      ++moving_;
+      const int whole = taken_++;
+      if (whole < tiles_) take({static_cast<std::uint32_t>(whole), 0, static_cast<std::uint32_t>(rows_)});
+      --moving_;
+      if (whole < tiles_) return true;
+    }
+    const bool all_seen = moving_ == 0;
+    Slot* from = nullptr;
+    std::uint64_t packed = 0;
+    std::uint32_t left = 0;
+    for (Slot& slot : slots_) {
+      const std::uint64_t candidate = slot.part;
+      const Part part = Part::of(candidate);
+      if (part.end - part.next > left) {
+        from = &slot;
+        packed = candidate;
+        left = part.end - part.next;
+      }
+    }
+    if (left < 2 * kMinimumRows) {
+      if (all_seen) return false;
+      std::this_thread::yield();  // something is between two workers, and seen in a moment
+      continue;
+    }
+    Part upper = Part::of(packed), lower = upper;
+    upper.end = lower.next = upper.next + (left + 1) / 2;
+    ++moving_;
+    // The number says all of a part: if it is the same, it does not matter what it was in between.
+    const bool taken_over = from->part.compare_exchange_strong(packed, upper.packed());
+    if (taken_over) take(lower);
+    --moving_;
+    if (taken_over) return true;
+  }
+}
+
+bool RowSharing::next(int worker, std::int32_t& row) {
+  std::atomic<std::uint64_t>& own = slots_[worker].part;
+  std::uint64_t packed = own;
+  for (;;) {
+    Part part = Part::of(packed);
+    if (part.next >= part.end) return false;
+    row = static_cast<std::int32_t>(part.next++);
+    if (own.compare_exchange_weak(packed, part.packed())) return true;
+  }
+}
+
+bool next_row(const Rows& rows, std::int32_t& row) { return rows.sharing->next(rows.worker, row); }
+
+}  // namespace treenet::cpu

@@ -1,0 +1,43 @@
+// How workers share the rows of a level's tiles.
+//
+// A worker streams down a tile, and to begin anywhere costs it the lines above. So each takes a tile as a whole, and
+// hands its lower half over only when another has nothing left to do.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "cpu/kernels.h"
+
+namespace treenet::cpu {
+
+class RowSharing {
+ public:
+  // Tiles 0 .. tiles - 1 of `rows` rows each. At most 65536 rows and 2^24 tiles.
+  RowSharing(int tiles, int rows, int workers);
+
+  // Gives `worker` a tile, or what another leaves it of one; the rows come from `next`. False if nothing is left.
+  bool begin(int worker, int& tile);
+  // The next row of the worker's tile, in ascending order. False if none is left.
+  bool next(int worker, std::int32_t& row);
+
+ private:
+  // What a worker has of its tile: rows [next, end). One number, so that no other worker sees or changes half of it.
+  struct Part {
+    std::uint32_t tile, next, end;
+
+    static Part of(std::uint64_t packed);
+    std::uint64_t packed() const;
+  };
+  struct alignas(64) Slot {
+    std::atomic<std::uint64_t> part;
+  };
+
+  const int tiles_, rows_;
+  std::atomic<int> taken_{0};   // of the tiles
+  std::atomic<int> moving_{0};  // workers between taking rows and showing them in their slot
+  std::vector<Slot> slots_;     // by worker
+};
+
+}  // namespace treenet::cpu

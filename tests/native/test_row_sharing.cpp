@@ -1,0 +1,86 @@
+// Every row of every tile comes to one worker, in ascending order and without gaps, however workers hurry or wait.
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "cpu/row_sharing.h"
+
+namespace treenet::cpu {
+namespace {
+
+struct Outcome {
+  bool each_once = true, in_order = true;
+  int parts = 0;             // how often a worker began
+  std::vector<int> rows_of;  // by worker
+};
+
+// `pace(worker)` is called for each row.
+template <class Pace>
+Outcome share(int tiles, int rows, int workers, Pace pace) {
+  RowSharing sharing(tiles, rows, workers);
+  std::vector<std::atomic<int>> seen(static_cast<std::size_t>(tiles) * rows);
+  std::atomic<bool> in_order{true};
+  std::atomic<int> parts{0};
+  Outcome outcome;
+  outcome.rows_of.resize(workers);
+  std::vector<std::thread> threads;
+  for (int worker = 0; worker < workers; ++worker) {
+    threads.emplace_back([&, worker] {
+      for (int tile; sharing.begin(worker, tile);) {
+        ++parts;
+        std::int32_t last = -1;
+        for (std::int32_t row; next_row({&sharing, worker}, row); last = row) {
+          if (last >= 0 && row != last + 1) in_order = false;
+          ++seen[static_cast<std::size_t>(tile) * rows + row];
+          ++outcome.rows_of[worker];
+          pace(worker);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::atomic<int>& count : seen) outcome.each_once &= count == 1;
+  outcome.in_order = in_order;
+  outcome.parts = parts;
+  return outcome;
+}
+
+TEST("each row is computed once, in order") {
+  for (const int workers : {1, 2, 3, 8}) {
+    for (const int rows : {1, 2, 7, 16, 17, 333, 65536}) {
+      for (const int tiles : {1, 3, 20}) {
+        const Outcome outcome = share(tiles, rows, workers, [](int) {});
+        CHECK(outcome.each_once);
+        CHECK(outcome.in_order);
+      }
+    }
+  }
+}
+
+TEST("one worker takes whole tiles") {
+  CHECK_EQUAL(share(5, 100, 1, [](int) {}).parts, 5);
+}
+
+TEST("a worker with nothing to do takes over from one that is slow") {
+  // Nobody ends before the other has begun: the first waits at its first row until the other has had one.
+  std::atomic<int> begun[2] = {0, 0};
+  const Outcome outcome = share(1, 1000, 2, [&](int worker) {
+    begun[worker] = 1;
+    while (begun[1 - worker] == 0) std::this_thread::yield();
+  });
+  CHECK(outcome.each_once);
+  CHECK(outcome.parts >= 2);
+  CHECK(outcome.rows_of[0] > 0 && outcome.rows_of[1] > 0);
+}
+
+TEST("too few rows are not shared") {
+  RowSharing sharing(1, 15, 2);
+  int tile = -1;
+  CHECK(sharing.begin(0, tile));
+  CHECK(!sharing.begin(1, tile));
+}
+
+}  // namespace
+}  // namespace treenet::cpu
