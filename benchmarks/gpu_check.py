@@ -93,7 +93,12 @@ def _not_run(session: Session) -> list[dict[str, str]]:
 
 def failures(record: dict[str, Any]) -> list[str]:
     """What is wrong with the codec, a line each."""
-    found = [f"{kind['name']}: {case} differs" for kind in record.get("exactness", ()) for case in kind["differs"]]
+    found = []
+    for kind in record.get("exactness", ()):
+        lines = [f"{kind['name']}: {case} differs" for case in kind["differs"]]
+        if lines:
+            lines[0] += f": {kind['first'][0]}"
+        found += lines
     found += [
         f"compute-sanitizer {verdict['tool']}:\n{verdict['report']}"
         for verdict in record.get("sanitizer", ())

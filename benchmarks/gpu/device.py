@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile, record_function
 
 import treenet_fast
+from treenet_fast import _native
+from treenet_fast._device import _place
 
 Work = Callable[[], Any]
 
@@ -62,6 +65,24 @@ class Device:
     def decompress(self, codec: Any, data: Any) -> Any:
         """Tensors on the device."""
         return codec.decompress(data, "torch")
+
+    def trace_compress(self, codec: Any, pixels: Tensor, quality: int) -> dict[str, Any]:
+        """The intermediate tensors of u8 `[H, W, 1 or 3]` on the device."""
+        height, width = pixels.shape[:2]
+        place = _place(pixels)
+        return _native.trace_encode_at(codec._engine.native, place, height, width, quality, self._stream_handle())
+
+    def trace_decompress(self, codec: Any, stream: bytes) -> dict[str, Any]:
+        """Those of a stream, and of one that is not grey the pixels."""
+        info = treenet_fast.info(stream)
+        shape = (info.height, info.width, 1 if info.grey else 3)
+        room = torch.zeros(shape, dtype=torch.uint8, device=self.torch)
+        native, number = codec._engine.native, self._stream_handle()
+        tensors = _native.trace_decode_at(native, stream, _place(room), info.height * info.width, number)
+        return tensors if info.grey else tensors | {"pixels": room.cpu().numpy()}
+
+    def _stream_handle(self) -> int:
+        return torch.cuda.current_stream().cuda_stream
 
     def stream(self) -> Any:
         """A context in which a stream of its own is current."""
@@ -158,6 +179,9 @@ class StandIn(Device):
     def codec(self, model: str) -> Any:
         return _Narrator(treenet_fast.Codec(model, threads=1), self._launches)
 
+    def _stream_handle(self) -> int:
+        return 0
+
     def stream(self) -> Any:
         return record_function("stream")
 
@@ -203,6 +227,9 @@ class _Narrator:
             with record_function(name):
                 pass
         return getattr(self._codec, task)(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codec, name)
 
 
 def _software() -> dict[str, Any]:

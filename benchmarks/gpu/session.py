@@ -24,6 +24,7 @@ class Scale:
         images: how many of them at most.
         odd_sizes: other sizes that are compared, the larger ones last.
         odd_batches: (height, width, count) of batches that are compared.
+        reference_sizes: that are compared with the PyTorch reference.
         throughput: names of the sizes for which images a second are counted.
         busy: products of matrices that keep a stream busy.
         seconds: of a measurement.
@@ -41,6 +42,7 @@ class Scale:
     images: int
     odd_sizes: tuple[Size, ...]
     odd_batches: tuple[tuple[int, int, int], ...]
+    reference_sizes: tuple[Size, ...]
     throughput: tuple[str, ...]
     busy: int
     seconds: float
@@ -62,6 +64,7 @@ FULL = Scale(
         (257, 129), (300, 451), (1080, 1920), (1030, 2050),
     ),
     odd_batches=((37, 50, 40), (1, 1, 3), (512, 768, 16)),
+    reference_sizes=((37, 50), (63, 65), (257, 129)),
     throughput=("Kodak", "1080p"),
     busy=100,
     seconds=0.5,
@@ -80,6 +83,7 @@ TINY = Scale(
     images=2,
     odd_sizes=((1, 1), (7, 5), (17, 33)),
     odd_batches=((9, 20, 3),),
+    reference_sizes=((7, 5),),
     throughput=("Kodak",),
     busy=1,
     seconds=0,
