@@ -1,6 +1,7 @@
 """The device under test, its clocks and its kernels' times; and the CPU in its place, to rehearse without one."""
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -8,7 +9,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,12 @@ Work = Callable[[], Any]
 
 WARM_UP = 3  # a recorded graph is made in the second run
 LEAST_RUNS, MOST_RUNS = 3, 100
+TRACE_WARM_UP, TRACED = 2, 5
+"""Calls of a profiler's session. CUPTI loses its first records, one more in each session of a process
+(pytorch/pytorch issue 192021), so those of the warm-up are for the losing."""
+FASTEST_CLOCK = 3e9
+"""Hz, beyond that of any GPU here."""
+GRAPHS = "TREENET_FAST_CUDA_GRAPHS"
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,18 @@ class Activity:
 
     name: str
     seconds: float
+
+
+def period_of(names: list[str], warm_up: int, calls: int) -> int:
+    """How many records a call has, where those of so many equal calls come last; 0 if that cannot be.
+
+    Of the calls before these some records may be missing, but not all.
+    """
+    for period in range(max(1, -(-len(names) // (warm_up + calls))), len(names) // calls + 1):
+        tail = names[-period * calls :]
+        if tail == tail[:period] * calls:
+            return period
+    return 0
 
 
 class Device:
@@ -95,12 +115,13 @@ class Device:
         """Gives back memory that PyTorch keeps for later."""
         torch.cuda.empty_cache()
 
-    def timed(self, work: Work, runs: int) -> list[float]:
-        """Seconds of each run between two events in the current stream, the device idle before."""
+    def timed(self, work: Work, runs: int, before: Work = lambda: None) -> list[float]:
+        """Seconds of each run between two events in the current stream; the device is idle, or at work on `before`."""
         seconds = []
         for _ in range(runs):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             self.synchronise()
+            before()
             begin.record()
             work()
             end.record()
@@ -117,26 +138,61 @@ class Device:
         runs = round(seconds / max(once, 1e-6))
         return Timing.of(self.timed(work, min(max(runs, LEAST_RUNS), MOST_RUNS)))
 
-    def trace(self, work: Work, runs: int) -> list[Activity]:
-        """What the device did in one of some equal runs, in order, each with its median time.
+    def queued(self, work: Work, seconds: float) -> Timing:
+        """As `measure`, of work that does not wait for the device: its launches are all there before it begins."""
+        for _ in range(WARM_UP):
+            work()
+        self.synchronise()
+        begin = time.perf_counter()
+        work()
+        launching = time.perf_counter() - begin
+        self.synchronise()
+        (once,) = self.timed(work, 1)
+        runs = min(max(round(seconds / max(once, launching, 1e-6)), LEAST_RUNS), MOST_RUNS)
+        return Timing.of(self.timed(work, runs, lambda: self._busy(2 * launching)))
+
+    def _busy(self, seconds: float) -> None:
+        """Keeps the current stream so for about as long."""
+        torch.cuda._sleep(round(seconds * FASTEST_CLOCK))
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Codecs that are made in it, and used, launch each kernel by itself: CUPTI 13.0 may time kernels in graphs
+        wrongly (pytorch/kineto issue 1165)."""
+        before = os.environ.get(GRAPHS)
+        os.environ[GRAPHS] = "0"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[GRAPHS]
+            else:
+                os.environ[GRAPHS] = before
+
+    def trace(self, work: Work) -> list[Activity]:
+        """What the device did in one of some equal calls, in order, each with its median time.
 
         Raises:
-            RuntimeError: the runs were not equal, or nothing was seen.
+            RuntimeError: the calls were not equal, nothing was seen, or times are missing.
         """
         work()
-        for _ in range(2):  # a profiler may miss the beginning when it is first used
-            seen = self._profiled(work, runs)
-            count, left = divmod(len(seen), runs)
-            names = [activity.name for activity in seen]
-            if count and not left and names == names[:count] * runs:
-                return [Activity(names[i], statistics.median(a.seconds for a in seen[i::count])) for i in range(count)]
-        raise RuntimeError(f"the profiler saw {len(seen)} kernels and copies in {runs} equal runs")
+        seen = self._profiled(work, TRACE_WARM_UP + TRACED)
+        period = period_of([activity.name for activity in seen], TRACE_WARM_UP, TRACED)
+        if not period:
+            raise RuntimeError(f"the profiler saw {len(seen)} kernels and copies, of which no {TRACED} calls are equal")
+        calls = seen[-period * TRACED :]
+        if any(activity.seconds <= 0 for activity in calls):
+            raise RuntimeError("the profiler has no times of some kernels")
+        return [
+            Activity(calls[i].name, statistics.median(activity.seconds for activity in calls[i::period]))
+            for i in range(period)
+        ]
 
-    def _profiled(self, work: Work, runs: int) -> list[Activity]:
-        """All that the device did in these runs, in order."""
+    def _profiled(self, work: Work, calls: int) -> list[Activity]:
+        """All that the device did in these calls, in order."""
         self.synchronise()
         with profile(activities=[self._activities]) as profiler:
-            for _ in range(runs):
+            for _ in range(calls):
                 work()
             self.synchronise()
         with tempfile.TemporaryDirectory() as folder:
@@ -191,13 +247,17 @@ class StandIn(Device):
     def release(self) -> None:
         pass
 
-    def timed(self, work: Work, runs: int) -> list[float]:
+    def timed(self, work: Work, runs: int, before: Work = lambda: None) -> list[float]:
         seconds = []
         for _ in range(runs):
+            before()
             begin = time.perf_counter()
             work()
             seconds.append(time.perf_counter() - begin)
         return seconds
+
+    def _busy(self, seconds: float) -> None:
+        pass
 
     def measure(self, work: Work, seconds: float) -> Timing:
         return Timing.of(self.timed(work, 1))

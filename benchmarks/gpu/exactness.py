@@ -68,9 +68,8 @@ class Exactness:
         self.cpu = {name: treenet_fast.Codec(name) for name in models.names()}
         self.ours = {name: session.device.codec(name) for name in models.names()}
 
-    def run(self) -> list[Kind]:
-        """All kinds; what there was no time for is noted in the session."""
-        kinds = []
+    def run(self, kinds: list[Kind]) -> None:
+        """Adds all kinds; what there was no time for is noted in the session."""
         for name, cases in (
             ("images", self.images),
             ("sizes", self.sizes),
@@ -84,6 +83,7 @@ class Exactness:
             ("the PyTorch reference on the device", self.reference_on_the_device),
         ):
             kind, begin = Kind(name), time.monotonic()
+            kinds.append(kind)
             for case in cases():
                 kind.cases += 1
                 if not case.equal:
@@ -95,9 +95,8 @@ class Exactness:
                     self.session.skip(f"exactness: {name}, after {kind.cases} cases", "no time was left")
                     break
             kind.seconds = round(time.monotonic() - begin, 1)
-            kinds.append(kind)
+            self.session.keep()
             print(f"{name}: {kind.cases - len(kind.differs)} of {kind.cases} equal", flush=True)
-        return kinds
 
     def case(self, name: str, model: str, images: Tensor, quality: int) -> Case:
         """An image or a batch on the device, both ways."""
