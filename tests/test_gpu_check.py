@@ -182,9 +182,7 @@ def test_sections_of_one_commit_and_device_are_merged(run):
     old = record_of("exactness", seconds={"exactness": 5.0, "paths": 6.0}, paths=["old"])
     notes = [{"section": name, "what": str(name), "why": "because"} for name in (None, "exactness", "paths")]
     new = record_of("exactness", seconds={}, limits={"bytes": 1.0})
-    del new["exactness"]
-    found = run.merged(old | {"not_run": notes}, new, ["paths"])
-    assert found == record_of("exactness", seconds={"exactness": 5.0}, limits={"bytes": 1.0}, not_run=[notes[1]])
+    assert run.merged(old | {"not_run": notes}, new) == old | {"not_run": notes[1:]}
 
 
 @pytest.mark.parametrize(
@@ -192,12 +190,12 @@ def test_sections_of_one_commit_and_device_are_merged(run):
 )
 def test_other_records_are_not_merged(run, change):
     with pytest.raises(ValueError, match=f"another {next(iter(change))}"):
-        run.merged(record_of("exactness", **change), record_of("paths"), ["paths"])
+        run.merged(record_of("exactness", **change), record_of("paths"))
 
 
 def test_records_of_no_known_commit_are_not_merged(run):
     with pytest.raises(ValueError, match="another commit"):
-        run.merged(record_of("exactness", commit=None), record_of("paths", commit=None), ["paths"])
+        run.merged(record_of("exactness", commit=None), record_of("paths", commit=None))
 
 
 def test_only(script, only, tmp_path, capsys):
@@ -217,6 +215,13 @@ def test_only(script, only, tmp_path, capsys):
     record = json.loads(out.read_text())
     assert (record["later"], record["seconds"].keys()) == ([1], {"exactness", "later"})
     assert [entry["what"] for entry in record["not_run"]] == ["floors by arithmetic"]
+    assert script.main([*command, "later", "--minutes", "0"]) == 0
+    record = json.loads(out.read_text())
+    assert (record["later"], record["seconds"].keys()) == ([1], {"exactness", "later"})
+    assert record["not_run"][-1] == {"section": "later", "what": "later", "why": "no time was left"}
+    assert script.main([*command, "later"]) == 0
+    record = json.loads(out.read_text())
+    assert (record["later"], len(record["not_run"])) == ([2], 1)
     before = out.read_text()
     assert script.main(["--dry-run", "--commit", "4567", "--out", str(out), "--only", "later"]) == 1
     assert "another commit (0123, not 4567)" in capsys.readouterr().err
@@ -522,8 +527,8 @@ def test_counters(benchmark_script):
     ("output", "status", "why"),
     [
         ("==ERROR== ERR_NVGPUCTRPERM - The user does not have permission", 1, "this user may not read them"),
-        ("==ERROR== something else", 9, "ended with 9 and no counters: ==ERROR== something else"),
-        (NCU, 0, "ended with 0 and no counters"),
+        ("==ERROR== something else", 9, "ended with 9 and counters of 0 kernels: ==ERROR== something else"),
+        (NCU, 0, "ended with 0 and counters of 0 kernels"),
     ],
 )
 def test_counters_that_cannot_be_read(benchmark_script, session, tmp_path, output, status, why):
@@ -543,6 +548,10 @@ def test_ncu_is_asked_for_what_it_knows(benchmark_script, session, tmp_path):
     assert counters.available(program)[-1] == counters.INT8[1]
     counters.count(session, program, rows)
     assert [(row.kernel, row.seconds, row.moved, row.bandwidth) for row in rows] == [("scan_kernel", 1e-8, 20, None)]
+    assert not any(what == "hardware counters" for _, what, _ in session.not_run)
+    counters.count(session, fake_program(tmp_path / "ncu", known, status=1), rows)
+    assert len(rows) == 2
+    assert "ended with 1 and counters of 1 kernels" in session.not_run[-1][2]
 
 
 def test_the_counted_calls(script):

@@ -14,6 +14,7 @@ from gpu.paths import FASTEST, MODEL, PRECISIONS, QUALITY, Row, network
 from gpu.session import Session, summary
 from gpu.stage import FloatBlock, Stage
 from gpu.stages import stages
+from treenet_fast import TreeNetError
 from treenet_fast.model import TreeNet
 
 PARAMETERS = ["parameters_kernel", "count_kernel", "scan_kernel", "gather_kernel"]
@@ -49,7 +50,11 @@ class Blocks:
         cases = [self._at(size, batch) for size, batch in self.session.scale.blocks]
         with self.device.one_by_one():
             for at in cases:
-                self._codec(found, at)
+                try:
+                    self._codec(found, at)
+                except TreeNetError as error:
+                    self.session.skip(f"the codec's stages, {at['size']}, batch {at['batch']}", summary(error))
+                self.device.release()
                 self.session.keep()
         found["profiler"] = self._profiler()
         for precision in (FASTEST, "float32"):
@@ -60,10 +65,8 @@ class Blocks:
 
     def compiled(self, rows: list[Row]) -> None:
         """Adds the float network's stages compiled, as far as the time goes."""
-        options = self.session.scale.compile_options[1]
-        self._float(
-            rows, self._at(*self.session.scale.compiled_blocks), network(self.session, FASTEST), FASTEST, options
-        )
+        at = self._at(*self.session.scale.compiled_blocks)
+        self._float(rows, at, network(self.session, FASTEST), FASTEST, self.session.scale.compile_options[1])
 
     def _at(self, size: str, batch: int) -> Row:
         height, width = self.session.scale.sizes[size]

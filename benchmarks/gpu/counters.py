@@ -23,6 +23,7 @@ INT8 = (
 )
 """Of the tensor cores: operations on 8 bits, instructions on integers, all instructions. The first that a device has is
 used."""
+QUERY_SECONDS = 60
 NOT_ALLOWED = "ERR_NVGPUCTRPERM"
 UNITS = {"nsecond": 1e-9, "ns": 1e-9, "usecond": 1e-6, "us": 1e-6, "msecond": 1e-3, "ms": 1e-3, "second": 1.0, "s": 1.0}
 UNITS |= {"byte": 1.0, "Kbyte": 1e3, "Mbyte": 1e6, "Gbyte": 1e9, "%": 0.01}
@@ -61,22 +62,22 @@ def count(session: Session, program: str | None, rows: list[Counted]) -> None:
         return
     status, output = done
     found = parsed(output)
-    if found:
-        rows += found
-    elif NOT_ALLOWED in output:
+    rows += found
+    if found and status == 0:
+        return
+    if NOT_ALLOWED in output:
         session.skip("hardware counters", f"this user may not read them ({NOT_ALLOWED})")
     else:
         lines = [line for line in output.splitlines() if line.strip()]
-        session.skip("hardware counters", f"ncu ended with {status} and no counters: {lines[-1] if lines else ''}")
+        what = f"counters of {len(found)} kernels"
+        session.skip("hardware counters", f"ncu ended with {status} and {what}: {lines[-1] if lines else ''}")
 
 
 def available(program: str) -> list[str]:
     """The metrics to ask for; of the tensor cores' the first that the device has, as ncu refuses unknown ones."""
-    known = subprocess.run([program, "--query-metrics"], capture_output=True, text=True).stdout
-    tensor = next(
-        (name for name in INT8 if re.search(rf"^\s*{name.partition('.')[0]}\s", known, re.MULTILINE)), INT8[0]
-    )
-    return [SECONDS, BYTES, BANDWIDTH, tensor]
+    known = subprocess.run([program, "--query-metrics"], capture_output=True, text=True, timeout=QUERY_SECONDS).stdout
+    names = {line.split(" ")[0] for line in known.splitlines()}
+    return [SECONDS, BYTES, BANDWIDTH, *[name for name in INT8 if name.partition(".")[0] in names][:1]]
 
 
 def parsed(output: str) -> list[Counted]:

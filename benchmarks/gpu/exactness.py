@@ -70,8 +70,10 @@ class Exactness:
 
     def run(self, kinds: list[Kind]) -> None:
         """Adds all kinds; what there was no time for is noted in the session."""
+        folder = self.session.folder
+        images = f"images of {folder.name}" if folder else "photographs made from the example"
         for name, cases in (
-            ("images", self.images),
+            (images, self.images),
             ("sizes", self.sizes),
             ("batches", self.batches),
             ("grey images", self.grey),
@@ -236,7 +238,7 @@ class Exactness:
             find = partial(by_reference, model, self.device.torch, image, quality, expected.stream)
             try:
                 yield self._runs(model, image, quality, find, expected)
-            except RuntimeError as error:  # PyTorch lacks a function there, or memory
+            except (RuntimeError, TypeError) as error:  # PyTorch lacks a function there, or memory
                 self.session.skip(f"the PyTorch reference on the device, {_size(image)}", summary(error))
 
     @cached_property

@@ -20,6 +20,7 @@ from gpu.device import Device, StandIn
 from gpu.exactness import Exactness
 from gpu.paths import MODEL, QUALITY, Paths
 from gpu.session import FULL, TINY, Session, summary
+from gpu.stage import Limits
 from treenet_fast import TreeNetError
 
 HERE = Path(__file__).parent
@@ -64,7 +65,8 @@ def main(options: argparse.Namespace, refuse: Callable[[str], Any]) -> int:
         if unknown := [name for name in options.only or () if name not in known]:
             refuse(f"there is no section {unknown[0]!r}: use {', '.join(known)}")
         if options.only and options.out and options.out.exists():
-            record = merged(json.loads(options.out.read_text()), record, options.only)
+            record = merged(json.loads(options.out.read_text()), record)
+            session.limits = Limits(**record["limits"])  # by which the floors are that are there
         record = check(session, record, options.only or list(known), options.out)
     except (TreeNetError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -92,11 +94,11 @@ def new_record(session: Session, commit: str | None) -> Record:
     }
 
 
-def merged(old: Record, new: Record, only: list[str]) -> Record:
-    """The new record with the old one's sections, but those that are done anew.
+def merged(old: Record, new: Record) -> Record:
+    """The old record, to be gone on with.
 
     Raises:
-        ValueError: they are of different commits, devices or settings.
+        ValueError: the new one is of another commit, device or setting.
     """
     for name in SAME:
         if new[name] is None or old.get(name) != new[name]:
@@ -104,16 +106,13 @@ def merged(old: Record, new: Record, only: list[str]) -> Record:
                 f"the results that are there have another {name} ({old.get(name)}, not {new[name]}): they cannot be "
                 "one with new ones; use another --out, or do all sections"
             )
-    kept = {name: value for name, value in old.items() if name not in new and name not in only}
-    seconds = {name: value for name, value in old["seconds"].items() if name not in only}
-    not_run = [entry for entry in old["not_run"] if entry["section"] and entry["section"] not in only]
-    return new | kept | {"seconds": seconds, "not_run": not_run}
+    return old | {"not_run": [entry for entry in old["not_run"] if entry["section"]]}
 
 
 def check(session: Session, record: Record, names: list[str], out: Path | None) -> Record:
     """Does these sections, in their order; `record` is written to `out` now and then, as a run may be cut off."""
     torch.backends.cudnn.benchmark = True  # the float network at its best
-    before = record["not_run"]
+    before = list(record["not_run"])
 
     def plain() -> Record:
         return json.loads(json.dumps(record, default=dataclasses.asdict))
@@ -133,6 +132,7 @@ def check(session: Session, record: Record, names: list[str], out: Path | None) 
             session.skip(name, "no time was left")
             continue
         begin = time.monotonic()
+        before[:] = [entry for entry in before if entry["section"] != name]
         record[name] = found
         try:
             work(found)
@@ -141,6 +141,7 @@ def check(session: Session, record: Record, names: list[str], out: Path | None) 
             session.skip(name, summary(error))
         session.device.release()
         record["seconds"][name] = round(time.monotonic() - begin, 1)
+        print(f"{name}: {record['seconds'][name]} s, {session.left():.0f} s left", flush=True)
         keep()
     keep()
     return plain()
