@@ -231,8 +231,8 @@ def test_only(script, only, tmp_path, capsys):
     assert out.read_text() == before
 
 
-def fake_program(path, output, status=0):
-    path.write_text(f"#!/bin/sh\necho \"$@\"\ncat <<'END'\n{output}\nEND\nexit {status}\n")
+def fake_program(path, output, status=0, command="true"):
+    path.write_text(f"#!/bin/sh\necho \"$@\"\n{command}\ncat <<'END'\n{output}\nEND\nexit {status}\n")
     path.chmod(0o755)
     return str(path)
 
@@ -388,7 +388,7 @@ def test_launches_share_themselves_among_stages(benchmark_script):
     down = [activity(f"void residual_down_kernel<{i // 2}>(P)", float(i)) for i in range(8)]
     seen = [activity("hyper_kernel<1, 2>(P)", 9.0), *down, activity("Memcpy HtoD", 0.5)]
     level1 = next(stage for stage in stages if stage.name == "analysis.level1")
-    assert blocks.share(seen, level1, stages) == 2 + 3
+    assert blocks.share(seen, level1, stages) == 1 + 5  # of two parts of a batch
     with pytest.raises(ValueError, match=r"7 launches of .*residual_down_kernel do not share themselves among 4"):
         blocks.share(seen[:8], level1, stages)
     rows = {row["kernel"]: row for row in blocks.by_name(seen)}
@@ -408,44 +408,48 @@ def test_kernels_of_no_stage_are_named(benchmark_script):
         assert blocks.of_no_stage(seen, of_task) == []
 
 
-CALL = ["a", "b", "b", "b", "b", "b"]
+def test_calls_are_told_apart_by_markers(benchmark_script):
+    device = benchmark_script("gpu.device")
+    marker = f"at::cuda::(anonymous namespace)::{device.MARKER}(long)"
+    names = ["lost", marker, "a", "b", marker, marker, "a"]
+    calls = device.in_calls([device.Activity(name, 1.0) for name in names])
+    assert [[activity.name for activity in call] for call in calls] == [["a", "b"], [], ["a"]]
+
+
+def traced(session, device, monkeypatch, calls):
+    """The trace of calls of these names and seconds."""
+    marker = device.Activity(device.MARKER, 1.0)
+    seen = [activity for call in calls for activity in (marker, *(device.Activity(*each) for each in call))]
+    monkeypatch.setattr(session.device, "_profiled", lambda work, calls: seen)
+    return session.device.trace(lambda: None)
+
+
+def test_a_trace_is_of_the_last_calls(session, benchmark_script, monkeypatch):
+    device = benchmark_script("gpu.device")
+    calls = [[("a", i), ("b", 10 * i), ("a", 100 * i)] for i in (1, 2, 3, 5, 4)]
+    calls[3] = [("b", 50), ("a", 5), ("a", 500)]  # of another stream
+    found = traced(session, device, monkeypatch, [[], [("a", 9)], *calls])
+    assert found == [device.Activity("a", 3), device.Activity("b", 30), device.Activity("a", 300)]
 
 
 @pytest.mark.parametrize(
-    ("names", "period"),
+    ("calls", "why"),
     [
-        (CALL * 7, 6),
-        ((CALL * 7)[4:], 6),
-        (CALL * 5, 6),
-        (["x", *(CALL * 7)[3:]], 6),
-        (CALL * 4, 0),
-        ([*CALL * 7, "x"], 0),
-        (["a"] * 7, 1),
-        (["a"] * 4, 0),
-        ([], 0),
+        ([[("a", 1)]] * 4, "saw 1, 1, 1, 1 kernels and copies, not 5 equal calls"),
+        ([[("a", 1)]] * 4 + [[("b", 1)]], "not 5 equal calls"),
+        ([[("a", 1)]] * 4 + [[("a", 1)] * 2], "saw 1, 1, 1, 1, 2 kernels"),
+        ([[]] * 7, "saw 0, 0, 0, 0, 0 kernels"),
+        ([], "saw no kernels"),
+        ([[("a", 1), ("b", 2)]] * 6 + [[("a", 1), ("b", 0.0)]], "has no times of some kernels"),
     ],
 )
-def test_calls_are_found_from_the_end_of_a_trace(benchmark_script, names, period):
-    assert benchmark_script("gpu.device").period_of(names, 2, 5) == period
+def test_traces_that_cannot_be(session, benchmark_script, monkeypatch, calls, why):
+    with pytest.raises(RuntimeError, match=why):
+        traced(session, benchmark_script("gpu.device"), monkeypatch, calls)
 
 
-def test_runs_that_are_not_equal_have_no_trace(session):
-    calls = iter(range(100))
-    with pytest.raises(RuntimeError, match="of which no 5 calls are equal"):
-        session.device.trace(lambda: torch.zeros(2) if next(calls) % 3 == 2 else torch.ones(2))
-
-
-def test_a_trace_may_lack_its_beginning(session):
-    calls = iter(range(100))
-    names = [activity.name for activity in session.device.trace(lambda: torch.ones(2) if next(calls) > 2 else 0)]
-    assert "aten::ones" in names
-
-
-def test_times_that_are_missing_make_no_trace(session, benchmark_script, monkeypatch):
-    activity = benchmark_script("gpu.device").Activity
-    monkeypatch.setattr(session.device, "_profiled", lambda work, calls: [activity("a_kernel", 0.0)] * calls)
-    with pytest.raises(RuntimeError, match="no times of some kernels"):
-        session.device.trace(lambda: None)
+def test_the_stand_in_is_traced(session):
+    assert "aten::ones" in [activity.name for activity in session.device.trace(lambda: torch.ones(2))]
 
 
 @pytest.mark.parametrize("before", [None, "1"])
@@ -570,11 +574,14 @@ def test_the_counted_calls(script):
     ],
 )
 def test_sanitizer(benchmark_script, session, tmp_path, summary, status, clean):
-    verdicts, program = [], fake_program(tmp_path / "compute-sanitizer", f"========= {summary}", status)
+    guards = 'echo "guards: $PYTORCH_NO_CUDA_MEMORY_CACHING$TREENET_FAST_CUDA_GUARDS"'
+    program = fake_program(tmp_path / "compute-sanitizer", f"========= {summary}", status, guards)
+    verdicts = []
     benchmark_script("gpu.sanitizer").check(session, program, verdicts)
     assert [(verdict.tool, verdict.clean) for verdict in verdicts] == [("memcheck", clean), ("racecheck", clean)]
     assert (summary in verdicts[0].report) != clean
     assert clean or "--small-case --dry-run" in verdicts[1].report
+    assert clean or "guards: 11" in verdicts[1].report
 
 
 def test_sanitizer_that_takes_too_long(benchmark_script, session, tmp_path):

@@ -29,6 +29,8 @@ LAUNCHES = {
     ],
 }
 """Kernels in an order in which they may run: what a dry run shows in their place."""
+ONCE = "residual_(down|up)_kernel"
+"""Kernels of which each of their stages has one launch in a part of a batch."""
 TOLERANCE = 0.2
 """By which a profiler's times and events may differ."""
 
@@ -174,16 +176,24 @@ class Blocks:
 def share(activities: list[Activity], stage: Stage, all_stages: list[Stage]) -> float:
     """Seconds of a stage's launches, among those of the stages of its kind.
 
+    The codec may take a batch in several parts, one after the other.
+
     Raises:
         ValueError: there are not as many launches for each of these.
     """
-    kind = [each for each in all_stages if (each.task, each.kernel) == (stage.task, stage.kernel)]
+    of_task = [each for each in all_stages if each.task == stage.task]
+    kind = [each for each in of_task if each.kernel == stage.kernel]
     launches = [activity for activity in activities if re.search(stage.kernel, activity.name)]
-    count, left = divmod(len(launches), len(kind))
-    if not count or left:
-        raise ValueError(f"{len(launches)} launches of {stage.kernel} do not share themselves among {len(kind)} stages")
-    first = kind.index(stage) * count
-    return sum(activity.seconds for activity in launches[first : first + count])
+    levels = sum(bool(re.search(ONCE, each.kernel)) for each in of_task)
+    parts = sum(bool(re.search(ONCE, activity.name)) for activity in activities) // levels
+    count, left = divmod(len(launches), max(1, parts * len(kind)))
+    if not parts or not count or left:
+        raise ValueError(
+            f"{len(launches)} launches of {stage.kernel} do not share themselves among {len(kind)} stages "
+            f"of {parts} parts of a batch"
+        )
+    firsts = [(part * len(kind) + kind.index(stage)) * count for part in range(parts)]
+    return sum(activity.seconds for first in firsts for activity in launches[first : first + count])
 
 
 def of_no_stage(activities: list[Activity], of_task: list[Stage]) -> list[str]:

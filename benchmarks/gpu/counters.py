@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import treenet_fast
 from gpu import tools
 from gpu.blocks import kernel_name
-from gpu.device import Device
+from gpu.device import GRAPHS, Device
 from gpu.images import photographs
 from gpu.paths import MODEL, QUALITY
 from gpu.session import Scale, Session
@@ -56,7 +56,7 @@ def count(session: Session, program: str | None, rows: list[Counted]) -> None:
     limit = min(session.scale.counters_seconds, session.left())
     command = [program, "--csv", "--print-units", "base", "--kernel-name-base", "demangled"]
     command += ["--clock-control", "none", "--cache-control", "none", "--metrics", ",".join(available(program))]
-    done = tools.run(command, session.device, "--counted-calls", limit)
+    done = tools.run(command, session.device, "--counted-calls", {GRAPHS: "0"}, limit)
     if done is None:
         session.skip("hardware counters", f"ncu took more than {limit:.0f} s")
         return

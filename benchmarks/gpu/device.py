@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ LEAST_RUNS, MOST_RUNS = 3, 100
 TRACE_WARM_UP, TRACED = 2, 5
 """Calls of a profiler's session. CUPTI loses its first records, one more in each session of a process
 (pytorch/pytorch issue 192021), so those of the warm-up are for the losing."""
+MARKER = "spin_kernel"
+"""What is in the name of the kernel between two calls in a trace."""
 FASTEST_CLOCK = 3e9
 """Hz, beyond that of any GPU here."""
 GRAPHS = "TREENET_FAST_CUDA_GRAPHS"
@@ -57,16 +60,15 @@ class Activity:
     seconds: float
 
 
-def period_of(names: list[str], warm_up: int, calls: int) -> int:
-    """How many records a call has, where those of so many equal calls come last; 0 if that cannot be.
-
-    Of the calls before these some records may be missing, but not all.
-    """
-    for period in range(max(1, -(-len(names) // (warm_up + calls))), len(names) // calls + 1):
-        tail = names[-period * calls :]
-        if tail == tail[:period] * calls:
-            return period
-    return 0
+def in_calls(activities: list[Activity]) -> list[list[Activity]]:
+    """What is behind each marker."""
+    calls: list[list[Activity]] = []
+    for activity in activities:
+        if MARKER in activity.name:
+            calls.append([])
+        elif calls:
+            calls[-1].append(activity)
+    return calls
 
 
 class Device:
@@ -170,29 +172,38 @@ class Device:
                 os.environ[GRAPHS] = before
 
     def trace(self, work: Work) -> list[Activity]:
-        """What the device did in one of some equal calls, in order, each with its median time.
+        """What the device did in one of some equal calls, in the order in which it began, each with its median time.
 
         Raises:
             RuntimeError: the calls were not equal, nothing was seen, or times are missing.
         """
         work()
-        seen = self._profiled(work, TRACE_WARM_UP + TRACED)
-        period = period_of([activity.name for activity in seen], TRACE_WARM_UP, TRACED)
-        if not period:
-            raise RuntimeError(f"the profiler saw {len(seen)} kernels and copies, of which no {TRACED} calls are equal")
-        calls = seen[-period * TRACED :]
-        if any(activity.seconds <= 0 for activity in calls):
+        calls = in_calls(self._profiled(work, TRACE_WARM_UP + TRACED))[-TRACED:]
+        times: dict[tuple[str, int], list[float]] = {}  # of the k-th of a name, as streams may overtake each other
+        for call in calls:
+            count = Counter[str]()
+            for activity in call:
+                times.setdefault((activity.name, count[activity.name]), []).append(activity.seconds)
+                count[activity.name] += 1
+        if not times or any(len(found) != TRACED for found in times.values()):
+            seen = ", ".join(str(len(call)) for call in calls)
+            raise RuntimeError(f"the profiler saw {seen or 'no'} kernels and copies, not {TRACED} equal calls")
+        if any(min(found) <= 0 for found in times.values()):
             raise RuntimeError("the profiler has no times of some kernels")
-        return [
-            Activity(calls[i].name, statistics.median(activity.seconds for activity in calls[i::period]))
-            for i in range(period)
-        ]
+        count = Counter[str]()
+        result = []
+        for activity in calls[-1]:
+            result.append(Activity(activity.name, statistics.median(times[activity.name, count[activity.name]])))
+            count[activity.name] += 1
+        return result
 
     def _profiled(self, work: Work, calls: int) -> list[Activity]:
-        """All that the device did in these calls, in order."""
-        self.synchronise()
+        """All that the device did in these calls, in order, with a marker before each."""
         with profile(activities=[self._activities]) as profiler:
             for _ in range(calls):
+                self.synchronise()
+                self._mark()
+                self.synchronise()
                 work()
             self.synchronise()
         with tempfile.TemporaryDirectory() as folder:
@@ -201,6 +212,9 @@ class Device:
             events = json.loads(file.read_text())["traceEvents"]
         seen = sorted((e for e in events if e.get("cat") in self._categories), key=lambda event: event["ts"])
         return [Activity(event["name"], event["dur"] / 1e6) for event in seen]
+
+    def _mark(self) -> None:
+        torch.cuda._sleep(1)  # whose kernel has the marker's name
 
     def bandwidth(self, size: int = 1 << 29) -> float:
         """Bytes a second that a copy within the device's memory reads and writes."""
@@ -258,6 +272,10 @@ class StandIn(Device):
 
     def _busy(self, seconds: float) -> None:
         pass
+
+    def _mark(self) -> None:
+        with record_function(MARKER):
+            pass
 
     def measure(self, work: Work, seconds: float) -> Timing:
         return Timing.of(self.timed(work, 1))

@@ -11,6 +11,9 @@ from gpu.session import Session
 from treenet_fast import models
 
 TOOLS = ("memcheck", "racecheck")
+APART = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "TREENET_FAST_CUDA_GUARDS": "1"}
+"""An environment in which each tensor, PyTorch's or the codec's, is an allocation of its own: beyond its end is out of
+bounds then."""
 SIZES = ((37, 50), (70, 33))
 
 
@@ -33,7 +36,7 @@ def check(session: Session, program: str | None, verdicts: list[Verdict]) -> Non
         # Without this it complains of a program that never calls CUDA.
         command += ["--require-cuda-init", "no"] if session.device.dry_run else []
         limit = min(session.scale.sanitizer_seconds, session.left())
-        done = tools.run(command, session.device, "--small-case", limit)
+        done = tools.run(command, session.device, "--small-case", APART, limit)
         if done is None:
             session.skip(f"compute-sanitizer {tool}", f"it took more than {limit:.0f} s")
             continue

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gpu.device import GRAPHS, Device
+from gpu.device import Device
 
 PLACES = (
     "$CUDA_HOME/bin",
@@ -31,16 +31,14 @@ def find(name: str) -> str | None:
     return None
 
 
-def run(command: list[str], device: Device, option: str, seconds: float) -> tuple[int, str] | None:
-    """Exit status and output of a tool on this command with an option of its own; None if that takes too long.
-
-    Kernels are launched one by one there, each tensor is an allocation of its own (beyond its end is out of bounds).
-    """
+def run(
+    command: list[str], device: Device, option: str, environment: dict[str, str], seconds: float
+) -> tuple[int, str] | None:
+    """Exit status and output of a tool on this command with an option of its own; None if that takes too long."""
     command = [*command, sys.executable, str(SCRIPT), option, *(["--dry-run"] if device.dry_run else [])]
-    environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", GRAPHS: "0"}
     with subprocess.Popen(
         command,
-        env=environment,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
