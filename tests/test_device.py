@@ -61,6 +61,7 @@ RGB = synthetic_image(37, 50)
 OTHER = synthetic_image(37, 50, seed=1)
 SMALL = synthetic_image(20, 33, seed=2)
 GREY = RGB[:, :, 1]
+MAX_PIXELS = 10_000
 
 
 def chw(array):
@@ -202,6 +203,41 @@ def test_outputs(image, codec, cpu):
     np.testing.assert_array_equal(np.asarray(pil), expected)
     array[:] = 0  # it is the caller's
     np.testing.assert_array_equal(codec.decompress(stream, "numpy"), expected)
+
+
+def test_traces(codec):
+    """Those of the codec's own memory are those of the host's arrays; the decoder's come with its pixels."""
+    native, expected = codec._engine.native, Codec(threads=2)._engine.native
+    image = torch.from_numpy(RGB).to(codec.device).flip(0).transpose(0, 1).contiguous()
+    turned = np.ascontiguousarray(RGB[::-1].transpose(1, 0, 2))
+    place = _device._place(image)
+    found, wanted = _native.trace_encode_at(native, place, 50, 37, 60, 0), expected.trace_encode(turned, 60)
+    assert {"analysis.level3.7", "Y.0", "Z.1", "psi.2", "index.3", "S.0"} <= found.keys() <= wanted.keys()
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, wanted[name])
+    stream = expected.encode(turned, 60, False)
+    room = torch.zeros_like(image)
+    found = _native.trace_decode_at(native, stream, _device._place(room), MAX_PIXELS, 0)
+    wanted = expected.trace_decode(stream, MAX_PIXELS)
+    assert {"Z.0", "mean.1", "Yhat.2", "synthesis.level0.3", "synthesis.fusion2.0"} <= found.keys() <= wanted.keys()
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, wanted[name])
+    np.testing.assert_array_equal(room.cpu().numpy(), wanted["pixels"])
+
+
+@pytest.mark.skipif(not GPUS, reason="there is no GPU")
+def test_arrays_are_not_for_a_gpus_native_codec():
+    codec = Codec(threads=1, device="cuda")
+    native, stream = codec._engine.native, codec.compress(RGB)
+    for call in (
+        lambda: native.encode(RGB, 50, False),
+        lambda: native.decode(stream, MAX_PIXELS),
+        lambda: native.trace_encode(RGB, 50),
+        lambda: native.trace_decode(stream, MAX_PIXELS),
+    ):
+        with pytest.raises(errors.InvalidArgumentError, match="backend 'cuda' takes no arrays"):
+            call()
+    assert codec.compress(RGB) == stream
 
 
 def test_streams_of_other_models(codec, cpu, batches):

@@ -3,7 +3,6 @@
 import gc
 import itertools
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 MODEL = "mse"
 QUALITY = 50
 CODEC = "treenet_fast"
-TRACED = 5
 CALLS = 12
 """Of each thread, as images a second are counted."""
 WARM_CALLS = 3
@@ -54,9 +52,8 @@ class Paths:
         self.device = session.device
         self.codec = session.device.codec(MODEL)
 
-    def run(self) -> list[Row]:
-        """A row for each task, size, batch and side; the codec's first, as the time is limited."""
-        rows: list[Row] = []
+    def run(self, rows: list[Row]) -> None:
+        """Adds a row for each task, size, batch and side; the codec's first, as the time is limited."""
         cases = list(itertools.product(self.session.scale.sizes.items(), self.session.scale.batches))
         for side in (CODEC, *PRECISIONS):
             for (size, (height, width)), batch in cases:
@@ -66,15 +63,17 @@ class Paths:
                 images = photographs(height, width, batch).to(self.device.torch)
                 at = {"size": size, "height": height, "width": width, "batch": batch}
                 try:
-                    rows += self._codec(images, at) if side == CODEC else self._float(side, images, at)
+                    if side == CODEC:
+                        self._codec(rows, images, at)
+                    else:
+                        self._float(rows, side, images, at)
                 except TreeNetError as error:
                     self.session.skip(f"{side}, {size}, batch {batch}", summary(error))
                 self.device.release()
-        return rows
+                self.session.keep()
 
-    def compiled(self) -> list[Row]:
-        """Rows of the whole network compiled, as far as the time goes."""
-        rows: list[Row] = []
+    def compiled(self, rows: list[Row]) -> None:
+        """Adds rows of the whole network compiled, as far as the time goes."""
         slowest = self.session.scale.compile_seconds
         for size, batch in self.session.scale.compiled:
             what = f"torch.compile of the whole network, {size}, batch {batch}"
@@ -85,21 +84,16 @@ class Paths:
             height, width = self.session.scale.sizes[size]
             images = photographs(height, width, batch).to(self.device.torch)
             at = {"size": size, "height": height, "width": width, "batch": batch}
-            rows += self._float(FASTEST, images, at, self.session.scale.compile_options[0])
+            self._float(rows, FASTEST, images, at, self.session.scale.compile_options[0])
             slowest = max(slowest, time.monotonic() - begin)
-        return rows
+            self.session.keep()
 
-    def _codec(self, images: Tensor, at: Row) -> Iterator[Row]:
+    def _codec(self, rows: list[Row], images: Tensor, at: Row) -> None:
         for task, work in self._works(images).items():
             row = self._row(task, CODEC, work, at)
             blocks = [stage.cost for stage in stages(at["height"], at["width"]) if stage.task == task]
             row["floor"] = sum(cost.floor(at["batch"], self.session.limits) for cost in blocks)
-            try:
-                activities = self.device.trace(work, TRACED)
-                row["device_seconds"] = sum(activity.seconds for activity in activities)
-            except RuntimeError as error:
-                self.session.skip(f"the device's share of {task}, {at['size']}, batch {at['batch']}", str(error))
-            yield row
+            rows.append(row)
 
     def _works(self, images: Tensor) -> dict[str, Work]:
         """What the codec is timed on, by task."""
@@ -109,7 +103,7 @@ class Paths:
             "decompress": lambda: self.device.decompress(self.codec, streams),
         }
 
-    def _float(self, precision: str, images: Tensor, at: Row, options: Row | None = None) -> list[Row]:
+    def _float(self, rows: list[Row], precision: str, images: Tensor, at: Row, options: Row | None = None) -> None:
         dtype, layout = PRECISIONS[precision]
         side = precision if options is None else f"{precision}, compiled"
         try:
@@ -119,10 +113,10 @@ class Paths:
             if options is not None:
                 torch._dynamo.reset()
                 works = {task: torch.compile(work, dynamic=False, **options) for task, work in works.items()}
-            return [self._row(task, side, work, at) for task, work in works.items()]
+            for task, work in works.items():
+                rows.append(self._row(task, side, work, at))
         except Exception as error:  # too little memory, or one of the many ways in which a compiler fails
             self.session.skip(f"{side}, {at['size']}, batch {at['batch']}", summary(error))
-            return []
         finally:
             gc.collect()
             self.device.release()
@@ -133,9 +127,8 @@ class Paths:
         print(f"{task}, {at['size']}, batch {at['batch']}, {side}: {1000 * timing.median:.2f} ms", flush=True)
         return row
 
-    def throughput(self) -> list[Row]:
-        """Images a second of several threads, each on a stream of its own and with batches of its own, on one codec."""
-        rows = []
+    def throughput(self, rows: list[Row]) -> None:
+        """Adds images a second of several threads on one codec, each on a stream and with batches of its own."""
         batch = self.session.scale.batches[-1]
         for size in self.session.scale.throughput:
             images = photographs(*self.session.scale.sizes[size], batch).to(self.device.torch)
@@ -147,7 +140,7 @@ class Paths:
                 rate = threads * CALLS * batch / self._calls(work, threads, CALLS)
                 rows.append({"task": task, "size": size, "batch": batch, "threads": threads, "images_a_second": rate})
                 print(f"{task}, {size}, batch {batch}, {threads} threads: {rate:.0f} images a second", flush=True)
-        return rows
+            self.session.keep()
 
     def _calls(self, work: Work, threads: int, calls: int) -> float:
         """Seconds that so many threads take for so many calls each."""

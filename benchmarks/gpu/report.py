@@ -17,7 +17,14 @@ SIDES = {
 
 def text(record: Record) -> str:
     """All tables of a record, and what it is of."""
-    parts = {"exactness": exactness, "paths": paths, "throughput": throughput, "blocks": blocks, "not_run": not_run}
+    parts = {
+        "exactness": exactness,
+        "paths": paths,
+        "throughput": throughput,
+        "blocks": blocks,
+        "counters": counters,
+        "not_run": not_run,
+    }
     return "\n\n".join([*(make(record) for name, make in parts.items() if record.get(name)), caption(record)])
 
 
@@ -36,14 +43,16 @@ def paths(record: Record) -> str:
     rows = record["paths"] + record.get("compiled", [])
     sides = [side for side in SIDES if any(row["side"] == side for row in rows)]
     times = {(row["task"], row["size"], row["batch"], row["side"]): row for row in rows}
+    calls = record.get("blocks", {}).get("calls", ())
+    kernels = {(call["task"], call["size"], call["batch"]): call["kernels"] for call in calls}
     lines = []
     for task, size, batch in dict.fromkeys(key[:3] for key in times):
         ours = times.get((task, size, batch, CODEC), {})
         cells = [milliseconds(times.get((task, size, batch, side), {}).get("median")) for side in sides]
-        cells[1:1] = [milliseconds(ours.get(part)) for part in ("device_seconds", "floor")]
+        cells[1:1] = [milliseconds(kernels.get((task, size, batch))), milliseconds(ours.get("floor"))]
         lines.append([f"{task}, {size}, batch {batch}", *cells])
     names = [SIDES[side] for side in sides]
-    names[1:1] = ["of it the device", "floor of its blocks"]
+    names[1:1] = ["its kernels", "floor of its stages"]
     return markdown.table(["", *names], lines)
 
 
@@ -61,14 +70,62 @@ def throughput(record: Record) -> str:
 
 
 def blocks(record: Record) -> str:
-    """Time in the kernels of each block, beside its floor and the float network's kernels."""
-    found = record["blocks"]
-    lines = [
-        [f"{row['stage']}, batch {row['batch']}", *(microseconds(row.get(side)) for side in ("treenet_fast", "floor"))]
-        + [microseconds(row.get(side)) for side in ("eager", "compiled")]
-        for row in found["stages"]
+    """Time in the kernels of each stage, beside its floor and the float network's; a table for each size and batch."""
+    found, limits = record["blocks"], record["limits"]
+    compiled = {stage_of(row): row for row in record.get("compiled_blocks", ())}
+    rows = [row | compiled.get(stage_of(row), {}) for row in found["stages"]]
+    parts = []
+    for size, batch in dict.fromkeys((row["size"], row["batch"]) for row in rows):
+        of_case = [row for row in rows if (row["size"], row["batch"]) == (size, batch)]
+        sides = [side for side in SIDES if side != CODEC and any(side in row for row in of_case)]
+        lines = [
+            [f"{row['task']}: {row['stage']}", microseconds(row.get(CODEC)), microseconds(row.get("floor"))]
+            + [percent(share) for share in shares(row, limits)]
+            + [beside(row.get(side), row.get(CODEC)) for side in sides]
+            for row in of_case
+        ]
+        header = [f"kernels, {size}, batch {batch}", "`treenet_fast`", "floor", "of the int8 peak", "of bandwidth"]
+        parts.append(markdown.table([*header, *(SIDES[side] for side in sides)], lines))
+    if (profiler := found.get("profiler")) and not profiler["consistent"]:
+        parts.append(
+            f"The profiler's times are not to be trusted: of one and the same work it has "
+            f"{milliseconds(profiler['kernels'])}, events {milliseconds(profiler['events'])}."
+        )
+    parts += [
+        f"The profiler's times of {call['task']}, {call['size']}, batch {call['batch']} are not to be trusted: "
+        f"kernels of {milliseconds(call['kernels'])} in a call of {milliseconds(call['call'])}."
+        for call in found.get("calls", ())
+        if not call["consistent"]
     ]
-    header = [f"kernels, {found['size']}", "`treenet_fast`", "floor", f"eager {FASTEST}", "`torch.compile`"]
+    parts.append(
+        "Shares are of what a stage must at least calculate and move (by the model of its cost, not by counters). "
+        "The codec's kernels have a profiler's times, the float network's stages those between two events."
+    )
+    return "\n\n".join(parts)
+
+
+def stage_of(row: Record) -> tuple[str, str, str, int]:
+    return row["task"], row["stage"], row["size"], row["batch"]
+
+
+def shares(row: Record, limits: Record) -> tuple[float | None, float | None]:
+    """Of the int8 peak and of bandwidth, that a stage's cost is in its time."""
+    seconds, cost = row.get(CODEC), row.get("cost")
+    if seconds is None or cost is None:
+        return None, None
+    moved = (row["batch"] * cost["moved"] + cost["weights"]) / seconds / limits["bytes"]
+    peak = limits["operations"]
+    return row["batch"] * cost["operations"] / seconds / peak if peak else None, moved
+
+
+def counters(record: Record) -> str:
+    """What the hardware counted in each kernel."""
+    lines = [
+        [row["kernel"], str(row["launches"]), microseconds(row["seconds"])]
+        + [percent(row[share]) for share in ("int8", "bandwidth")]
+        for row in record["counters"]
+    ]
+    header = ["kernel, by hardware counters", "launches", "time", "of the tensor cores' peak", "of bandwidth"]
     return markdown.table(header, lines)
 
 
@@ -94,3 +151,12 @@ def milliseconds(seconds: float | None) -> str:
 
 def microseconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{1e6 * seconds:.0f} µs"
+
+
+def beside(seconds: float | None, ours: float | None) -> str:
+    """A time, and how many of ours it is."""
+    return microseconds(seconds) + (f" ({seconds / ours:.1f}x)" if seconds and ours else "")
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bindings/arrays.h"
 #include "codec/codec.h"
 #include "codec/error.h"
 #include "codec/geometry.h"
@@ -82,8 +83,18 @@ ImageView view_of(const Image& image) {
   return ImageView::dense(image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)));
 }
 
+// Arrays lie in the host's memory, which no other backend's kernels can use.
+void check_on_host(const Codec& codec) {
+  if (dynamic_cast<const cpu::CpuBackend*>(&codec.backend()) == nullptr) {
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string("a codec of the backend '") + codec.backend().name() +
+                    "' takes no arrays: give it the addresses of its device's memory (encode_at, decode_at)");
+  }
+}
+
 // A batch of one.
 std::vector<std::uint8_t> encode_one(const Codec& codec, const Image& image, int quality, bool grey, const Call& call) {
+  check_on_host(codec);
   const ImageView view = view_of(image);
   const py::gil_scoped_release unlocked;
   return std::move(codec.encode({&view, 1}, quality, grey, call)[0]);
@@ -91,6 +102,7 @@ std::vector<std::uint8_t> encode_one(const Codec& codec, const Image& image, int
 
 // The pixels of a stream, [height, width, 3], or [height, width] of its grey image.
 Image decode_one(const Codec& codec, const ParsedStream& stream, bool grey, const Call& call) {
+  check_on_host(codec);
   const Header& header = stream.header;
   std::vector<py::ssize_t> shape{header.height, header.width};
   if (!grey) shape.push_back(3);
@@ -116,20 +128,6 @@ py::bytes encode(const Codec& codec, const Image& image, int quality, bool grey)
 Image decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels) {
   const ParsedStream stream = parse(data, max_pixels);
   return decode_one(codec, stream, stream.header.grey, {});
-}
-
-py::dict dict_of(const Trace& trace) {
-  const auto array = [](const Trace::Entry& entry) -> py::array {
-    switch (entry.dtype) {
-      case DType::kU8:
-        return py::array_t<std::uint8_t>(entry.shape, entry.data.data());
-      default:
-        return py::array_t<std::int16_t>(entry.shape, reinterpret_cast<const std::int16_t*>(entry.data.data()));
-    }
-  };
-  py::dict result;
-  for (const auto& [name, entry] : trace.entries) result[py::str(name)] = array(entry);
-  return result;
 }
 
 py::dict trace_encode(const Codec& codec, const Image& image, int quality) {

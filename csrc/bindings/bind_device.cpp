@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/arrays.h"
 #include "codec/codec.h"
 #include "codec/error.h"
 #if TREENET_HAVE_CUDA
@@ -51,16 +52,30 @@ std::unique_ptr<Codec> on_cuda(const std::shared_ptr<Model>& model, [[maybe_unus
 #endif
 }
 
+ImageView view_of(const Place& image, int height, int width) {
+  return {reinterpret_cast<const std::uint8_t*>(image.address), height, width, image.strides()};
+}
+
+PixelsOut pixels_of(const Place& image, const Header& header) {
+  return {reinterpret_cast<std::uint8_t*>(image.address), header.height, header.width, header.grey, image.strides()};
+}
+
+ParsedStream parse(const py::bytes& data, std::uint64_t max_pixels) {
+  const std::string_view view = data;
+  const std::span<const std::uint8_t> bytes{reinterpret_cast<const std::uint8_t*>(view.data()), view.size()};
+  return {parse_header(bytes, max_pixels), bytes};
+}
+
+void* handle_of(std::uintptr_t stream) { return reinterpret_cast<void*>(stream); }
+
 std::vector<py::bytes> encode_at(const Codec& codec, const std::vector<Place>& images, int height, int width,
                                  int quality, bool grey, std::uintptr_t stream) {
   std::vector<ImageView> views;
-  for (const Place& image : images) {
-    views.push_back({reinterpret_cast<const std::uint8_t*>(image.address), height, width, image.strides()});
-  }
+  for (const Place& image : images) views.push_back(view_of(image, height, width));
   std::vector<std::vector<std::uint8_t>> streams;
   {
     const py::gil_scoped_release unlocked;
-    streams = codec.encode(views, quality, grey, {.stream = reinterpret_cast<void*>(stream)});
+    streams = codec.encode(views, quality, grey, {.stream = handle_of(stream)});
   }
   std::vector<py::bytes> result;
   for (const auto& bytes : streams) result.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -75,15 +90,34 @@ void decode_at(const Codec& codec, const std::vector<py::bytes>& data, const std
   std::vector<ParsedStream> streams;
   std::vector<PixelsOut> pixels;
   for (std::size_t i = 0; i < data.size(); ++i) {
-    const std::string_view view = data[i];
-    const std::span<const std::uint8_t> bytes{reinterpret_cast<const std::uint8_t*>(view.data()), view.size()};
-    streams.push_back({parse_header(bytes, max_pixels), bytes});
-    const Header& header = streams.back().header;
-    pixels.push_back({reinterpret_cast<std::uint8_t*>(images[i].address), header.height, header.width, header.grey,
-                      images[i].strides()});
+    streams.push_back(parse(data[i], max_pixels));
+    pixels.push_back(pixels_of(images[i], streams[i].header));
   }
   const py::gil_scoped_release unlocked;
-  codec.decode(streams, pixels, {.stream = reinterpret_cast<void*>(stream)});
+  codec.decode(streams, pixels, {.stream = handle_of(stream)});
+}
+
+py::dict trace_encode_at(const Codec& codec, const Place& image, int height, int width, int quality,
+                         std::uintptr_t stream) {
+  Trace trace;
+  const ImageView view = view_of(image, height, width);
+  {
+    const py::gil_scoped_release unlocked;
+    codec.encode({&view, 1}, quality, false, {.trace = &trace, .stream = handle_of(stream)});
+  }
+  return dict_of(trace);
+}
+
+py::dict trace_decode_at(const Codec& codec, const py::bytes& data, const Place& image, std::uint64_t max_pixels,
+                         std::uintptr_t stream) {
+  Trace trace;
+  const ParsedStream parsed = parse(data, max_pixels);
+  const PixelsOut pixels = pixels_of(image, parsed.header);
+  {
+    const py::gil_scoped_release unlocked;
+    codec.decode({&parsed, 1}, {&pixels, 1}, {.trace = &trace, .stream = handle_of(stream)});
+  }
+  return dict_of(trace);
 }
 
 }  // namespace
@@ -101,6 +135,12 @@ void bind_device(py::module_& module) {
   module.def("decode_at", &decode_at, py::arg("codec"), py::arg("data"), py::arg("images"), py::arg("max_pixels"),
              py::arg("stream"),
              "Streams of one size to pixels (of a grey stream, one channel). Writes memory of the codec's backend.");
+  module.def("trace_encode_at", &trace_encode_at, py::arg("codec"), py::arg("image"), py::arg("height"),
+             py::arg("width"), py::arg("quality"), py::arg("stream"),
+             "The intermediate tensors of an image, by SPEC name.");
+  module.def("trace_decode_at", &trace_decode_at, py::arg("codec"), py::arg("data"), py::arg("image"),
+             py::arg("max_pixels"), py::arg("stream"),
+             "The intermediate tensors of a stream, by SPEC name; writes the pixels, as decode_at does.");
 }
 
 }  // namespace treenet

@@ -1,7 +1,10 @@
 #include "cuda/space.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <string>
 
+#include "codec/error.h"
 #include "codec/model.h"
 
 namespace treenet::cuda {
@@ -59,6 +62,15 @@ std::array<std::int64_t, 2> level_bytes(Direction direction) {
   }
   return {std::max({4 * 4 * s16, 3 * 16 * s16, 2 * 64 * u8}),   // levels 0 to 2
           std::max({3 * 4 * s16, 2 * 16 * s16, 1 * 64 * u8})};  // their fusions
+}
+
+// Profilers time kernels more surely where each is launched by itself: TREENET_FAST_CUDA_GRAPHS=0 has them so.
+bool graphs_wanted() {
+  const char* const value = std::getenv("TREENET_FAST_CUDA_GRAPHS");
+  const std::string text = value == nullptr ? "" : value;
+  if (text.empty() || text == "1") return true;
+  if (text == "0") return false;
+  throw Error(ErrorCode::kBackend, "TREENET_FAST_CUDA_GRAPHS is '" + text + "'; it can be 0 or 1");
 }
 
 void place_call(Pieces& pieces, const Sizes& n, PixelPlane*& pixels, float*& gain) {
@@ -120,7 +132,11 @@ std::size_t Space::bytes_of_call() const {
 }
 
 Space::Space(const Geometry& g, int images, Direction direction)
-    : geometry(g), images(images), direction(direction), device_memory_(device_bytes(g, images, direction)) {
+    : geometry(g),
+      images(images),
+      direction(direction),
+      graphs_wanted_(graphs_wanted()),
+      device_memory_(device_bytes(g, images, direction)) {
   const Sizes sizes(geometry, images);
   Pieces device_pieces(device_memory_.as<std::uint8_t>());
   place(device_pieces, geometry, sizes, direction, device);
@@ -133,6 +149,7 @@ Space::Space(const Geometry& g, int images, Direction direction)
 }
 
 void Space::run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work) {
+  if (!graphs_wanted_) return work(stream);
   if (!graphs_[number]) graphs_[number] = std::make_unique<Graph>(work);
   graphs_[number]->launch(stream);
 }

@@ -75,12 +75,13 @@ class Space {
   DeviceMemory device;
   SharedMemory shared, shared_device;
 
-  // Puts `work` into the stream: recorded as launch `number` when it is first run.
+  // Puts `work` into the stream: recorded as launch `number` when it is first run, if the environment has graphs.
   void run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work);
 
   Event done;  // of the last call
 
  private:
+  const bool graphs_wanted_;
   DeviceBuffer device_memory_;
   PinnedBuffer shared_memory_;
   std::array<std::unique_ptr<Graph>, 3> graphs_;

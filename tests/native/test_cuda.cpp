@@ -1,6 +1,7 @@
 // The CUDA backend, its kernels run by the emulation: the bytes, pixels and intermediate tensors of the scalar kernels,
 // for all sizes, batches, layouts of pixels, and orders in which threads run.
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -72,6 +73,22 @@ TEST("recorded launches serve all calls of a size") {
       CHECK(testing::decode(device, stream) == testing::decode(scalar, stream));
     }
   }
+}
+
+TEST("the environment has every kernel launched by itself") {
+  const Codec scalar = scalar_codec();
+  const Bytes pixels = image(40, 50);
+  const Bytes stream = testing::encode(scalar, pixels, 40, 50, 60);
+  setenv("TREENET_FAST_CUDA_GRAPHS", "0", 1);
+  const Codec device = device_codec();
+  for (int call = 0; call < 2; ++call) {
+    CHECK(testing::encode(device, pixels, 40, 50, 60) == stream);
+    CHECK(testing::decode(device, stream) == testing::decode(scalar, stream));
+  }
+  setenv("TREENET_FAST_CUDA_GRAPHS", "off", 1);
+  CHECK_ERROR(testing::encode(device_codec(), pixels, 40, 50, 60), ErrorCode::kBackend,
+              "TREENET_FAST_CUDA_GRAPHS is 'off'; it can be 0 or 1");
+  unsetenv("TREENET_FAST_CUDA_GRAPHS");
 }
 
 TEST("no order of threads changes a byte") {
