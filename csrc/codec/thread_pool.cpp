@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <list>
@@ -14,12 +15,31 @@
 #include "codec/error.h"
 
 namespace treenet {
+namespace {
+
+// A codec's loops follow each other closely, and a thread that sleeps takes longer to wake than most wait for the next.
+constexpr std::chrono::microseconds kPatience{50};
+
+// Waits a moment for a condition that needs no lock; false if it did not come true.
+template <class Condition>
+bool soon(Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  do {
+    if (condition()) return true;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+}  // namespace
 
 struct ThreadPool::Loop {
   const std::function<void(std::int64_t)>& task;
   const std::int64_t count;
   std::atomic<std::int64_t> next{0};
-  int helpers = 0;  // workers inside, guarded by the team's mutex
+  std::atomic<int> helpers{0};  // workers inside; more only with the team's mutex
   std::mutex error_mutex;
   std::exception_ptr error;  // the first, guarded by error_mutex
 
@@ -57,6 +77,7 @@ class ThreadPool::Team {
     {
       const std::lock_guard lock(mutex_);
       loops_.push_back(&loop);
+      ++shared_;
     }
     if (loop.count > 2) {
       wake_.notify_all();
@@ -64,9 +85,14 @@ class ThreadPool::Team {
       wake_.notify_one();
     }
     loop.take_part();
+    {
+      const std::lock_guard lock(mutex_);
+      loops_.remove(&loop);  // no worker can enter any more
+    }
+    const auto alone = [&] { return loop.helpers == 0; };
+    if (soon(alone)) return;
     std::unique_lock lock(mutex_);
-    loops_.remove(&loop);  // no worker can enter any more
-    done_.wait(lock, [&] { return loop.helpers == 0; });
+    done_.wait(lock, alone);
   }
 
  private:
@@ -88,7 +114,11 @@ class ThreadPool::Team {
       });
       if (open == loops_.end()) {
         if (stop_) return;
-        wake_.wait(lock);
+        const std::uint64_t seen = shared_;
+        lock.unlock();
+        const bool more = soon([&] { return shared_ != seen; });
+        lock.lock();
+        if (!more) wake_.wait(lock, [&] { return stop_ || shared_ != seen; });
         continue;
       }
       Loop& loop = **open;
@@ -102,7 +132,8 @@ class ThreadPool::Team {
 
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  std::list<Loop*> loops_;  // those with tasks that may not have been started
+  std::list<Loop*> loops_;                // those with tasks that may not have been started
+  std::atomic<std::uint64_t> shared_{0};  // how many loops there have been
   bool stop_ = false;
   std::vector<std::thread> workers_;
 };

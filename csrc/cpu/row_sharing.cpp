@@ -5,7 +5,7 @@
 namespace treenet::cpu {
 namespace {
 
-constexpr std::uint32_t kMinimumRows = 8;  // that another worker's half has to have
+constexpr std::uint32_t kMinimumRows = 4;  // that another worker's half has to have
 constexpr int kRowBits = 20;
 constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;
 

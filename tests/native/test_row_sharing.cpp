@@ -76,7 +76,7 @@ TEST("a worker with nothing to do takes over from one that is slow") {
 }
 
 TEST("too few rows are not shared") {
-  RowSharing sharing(1, 15, 2);
+  RowSharing sharing(1, 7, 2);
   int tile = -1;
   CHECK(sharing.begin(0, tile));
   CHECK(!sharing.begin(1, tile));
