@@ -3,6 +3,7 @@
 
 #if defined(TREENET_HAVE_AVX512VNNI)
 #include "cpu/isa_avx512vnni.h"
+#include "cpu/conv_span.h"
 // The primitives come before the schedules that use them.
 #include "cpu/table.h"
 

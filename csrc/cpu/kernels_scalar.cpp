@@ -1,6 +1,7 @@
 #define TREENET_ISA scalar
 
 #include "cpu/isa_scalar.h"
+#include "cpu/conv_span.h"
 // The primitives come before the schedules that use them.
 #include "cpu/table.h"
 

@@ -11,7 +11,7 @@ namespace treenet::cpu::TREENET_ISA {
 // Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their
 // tile.
 inline std::size_t scratch_bytes() {
-  constexpr std::size_t kBlocks = 24 * kBlock * sizeof(std::int32_t);
+  constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown =
       8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(std::int16_t) +
       4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t);
