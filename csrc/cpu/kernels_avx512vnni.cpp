@@ -3,8 +3,8 @@
 
 #if defined(TREENET_HAVE_AVX512VNNI)
 #include "cpu/isa_avx512vnni.h"
-#include "cpu/conv_span.h"
 // The primitives come before the schedules that use them.
+#include "cpu/conv_span.h"
 #include "cpu/table.h"
 
 namespace treenet::cpu {

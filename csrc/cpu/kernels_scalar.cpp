@@ -1,8 +1,8 @@
 #define TREENET_ISA scalar
 
 #include "cpu/isa_scalar.h"
-#include "cpu/conv_span.h"
 // The primitives come before the schedules that use them.
+#include "cpu/conv_span.h"
 #include "cpu/table.h"
 
 namespace treenet::cpu {

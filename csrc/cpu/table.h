@@ -42,8 +42,10 @@ constexpr KernelTable make_table(const char* name) {
   table.residual_up_s16_u8 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::uint8_t>;
   table.residual_up_u8_s16 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>;
   table.residual_up_output = residual_up_output;
-  table.blend_u8 = blend<std::uint8_t, U8Line>;
-  table.blend_s16 = blend<std::int16_t, std::int16_t>;
+  table.fusion_sums_u8 = fusion_sums<std::uint8_t, U8Line>;
+  table.fusion_sums_s16 = fusion_sums<std::int16_t, std::int16_t>;
+  table.fusion_u8 = fusion<std::uint8_t, U8Line>;
+  table.fusion_s16 = fusion<std::int16_t, std::int16_t>;
   table.gain_s16 = gain_s16;
   table.conv3x3_s16 = conv3x3_s16;
   table.parameters_row = parameters_row;
