@@ -41,6 +41,9 @@ class AlignedBuffer {
     return static_cast<const T*>(data_);
   }
   std::size_t size() const { return size_; }
+  // Gives the memory of the first `size` bytes back to the system, as far as they are whole pages; what is in them is
+  // lost, and may be written again.
+  void release(std::size_t size) noexcept;
 
  private:
   void* data_ = nullptr;

@@ -20,6 +20,11 @@ BufferPool::Lease BufferPool::take(std::size_t size) {
       kept_ -= buffer.size();
       return Lease(shared_from_this(), std::move(buffer));
     }
+    // Too large to be kept later: a large image needs the memory more than the next call needs what is kept.
+    if (size > kept_limit_) {
+      free_.clear();
+      kept_ = 0;
+    }
   }
   return Lease(shared_from_this(), AlignedBuffer(size));
 }

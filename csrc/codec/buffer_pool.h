@@ -34,6 +34,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     T* as() const {
       return const_cast<AlignedBuffer&>(buffer_).as<T>();
     }
+    // Gives the memory of the first `size` bytes back to the system; what is in them is lost.
+    void release(std::size_t size) { buffer_.release(size); }
 
    private:
     std::shared_ptr<BufferPool> pool_;

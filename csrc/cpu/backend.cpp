@@ -136,7 +136,13 @@ class CpuDecoding final : public Decoding {
   void finish(std::span<const PixelsOut> pixels) override {
     if (trace_ != nullptr) record_bottlenecks(*trace_, networks_.buffers(), hyper_latents_, psi_, state_);
     const RgbRoom room(pixels[0], networks_.buffers());
-    networks_.synthesise(state_.decoded, quality_, room.plane(), trace_);
+    // From here on only the decoded latents count; the synthesis of a large image takes all the memory there is.
+    Latents decoded = std::move(state_.decoded);
+    state_ = {};
+    psi_ = {};
+    hyper_latents_ = {};
+    coded_ = {};
+    networks_.synthesise(std::move(decoded), quality_, room.plane(), trace_);
     room.deliver(networks_.threads());
   }
 

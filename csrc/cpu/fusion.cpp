@@ -1,14 +1,15 @@
-// Attentional fusion on the CPU (SPEC §2.7): the global branches, and the two passes over the positions.
+// Attentional fusion on the CPU (SPEC §2.7): the global branches, and two passes over the positions.
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "cpu/networks.h"
 
 namespace treenet::cpu {
 namespace {
 
-constexpr std::int64_t kPositionsPerTask = 256 * kBlockPixels;
+constexpr std::int64_t kPositionsPerPart = 128 * kBlockPixels;
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {  // b > 0
   return a / b - (a % b < 0 ? 1 : 0);
@@ -43,64 +44,56 @@ std::array<float, kChannels> global_branch(const Attention& attention, const Sum
 }  // namespace
 
 template <class T>
-std::vector<Tensor> Networks::fuse_as(const std::vector<Pair>& pairs) {
-  const auto kernel = [&] {
-    if constexpr (sizeof(T) == 1) return kernels_.blend_u8;
-    if constexpr (sizeof(T) == 2) return kernels_.blend_s16;
+void Networks::fuse_as(const std::vector<Pair>& pairs) {
+  const auto [sums_kernel, kernel] = [&] {
+    if constexpr (sizeof(T) == 1) return std::pair(kernels_.fusion_sums_u8, kernels_.fusion_u8);
+    if constexpr (sizeof(T) == 2) return std::pair(kernels_.fusion_sums_s16, kernels_.fusion_s16);
   }();
   const Tensor& shape = pairs[0].x->tensor;
   const auto positions = static_cast<std::int64_t>(shape.positions());
-  const std::int64_t tasks = (positions + kPositionsPerTask - 1) / kPositionsPerTask;
+  const std::int64_t parts = (positions + kPositionsPerPart - 1) / kPositionsPerPart;
   const auto count = static_cast<std::int64_t>(pairs.size());
-
-  // Runs the attention of all pairs, the first or the second; gives the sums of the outputs.
-  const auto run = [&](const std::vector<Blend<T>>& blends) {
-    std::vector<Sums> partial(count * tasks);
-    threads_.run(count * tasks, [&](std::int64_t i) {
-      const std::int64_t begin = i % tasks * kPositionsPerTask;
-      const std::int64_t end = std::min(positions, begin + kPositionsPerTask);
-      const BufferPool::Lease memory = scratch();
-      kernel(blends[i / tasks], begin, end, partial[i].data(), memory.as<void>());
-    });
-    std::vector<Sums> sums(count);
-    for (std::int64_t i = 0; i < count * tasks; ++i) add(sums[i / tasks], partial[i]);
-    return sums;
-  };
+  const auto end_of = [&](std::int64_t part) { return std::min(positions, (part + 1) * kPositionsPerPart); };
   // fg of an attention on the sum of `terms` activations, whose sums are `sums`.
   const auto global_of = [&](const Attention& attention, const Fusion& fusion, Sums sums, int terms) {
     for (std::int64_t& sum : sums) sum -= terms * positions * fusion.zero_point;
     return global_branch(attention, sums, positions, fusion.mean_bits);
   };
 
-  std::vector<Tensor> result;
-  std::vector<std::array<float, kChannels>> global(count);
-  std::vector<Blend<T>> blends;
+  std::vector<std::array<float, kChannels>> first(count), second(count);
+  std::vector<FusionTask<T>> tasks;
   for (std::int64_t p = 0; p < count; ++p) {
     const Pair& pair = pairs[p];
     const Fusion& fusion = *pair.fusion->fusion;
     Sums sums = pair.x->sums;
     add(sums, pair.y->sums);
-    global[p] = global_of(fusion.first, fusion, sums, 2);
-    result.emplace_back(*buffers_, shape.dtype, shape.height, shape.width, kChannels);
-    const T *x = pair.x->tensor.template as<T>(), *y = pair.y->tensor.template as<T>();
-    blends.push_back(
-        {&pair.fusion->first, global[p].data(), packed_.model.sigmoid.data(), x, y, x, y, result[p].template as<T>()});
+    first[p] = global_of(fusion.first, fusion, sums, 2);
+    T* x = pair.x->tensor.template as<T>();
+    tasks.push_back({&pair.fusion->first, &pair.fusion->second, first[p].data(), second[p].data(),
+                     packed_.model.sigmoid.data(), x, pair.y->tensor.template as<T>(), x});
   }
-  const std::vector<Sums> sums = run(blends);
-  // The second attention is on the first one's result, and replaces it.
+
+  std::vector<Sums> partial(count * parts);
+  threads_.run(count * parts, [&](std::int64_t i) {
+    const std::int64_t part = i % parts;
+    const BufferPool::Lease memory = scratch();
+    sums_kernel(tasks[i / parts], part * kPositionsPerPart, end_of(part), partial[i].data(), memory.as<void>());
+  });
   for (std::int64_t p = 0; p < count; ++p) {
+    Sums sums{};
+    for (std::int64_t part = 0; part < parts; ++part) add(sums, partial[p * parts + part]);
     const Fusion& fusion = *pairs[p].fusion->fusion;
-    global[p] = global_of(fusion.second, fusion, sums[p], 1);
-    blends[p].attention = &pairs[p].fusion->second;
-    blends[p].p0 = blends[p].out;
-    blends[p].p1 = nullptr;
+    second[p] = global_of(fusion.second, fusion, sums, 1);
   }
-  run(blends);
-  return result;
+  // Pair after pair: the result takes the place of x, which is the pair before's y.
+  threads_.run(parts, [&](std::int64_t part) {
+    const BufferPool::Lease memory = scratch();
+    for (const FusionTask<T>& task : tasks) kernel(task, part * kPositionsPerPart, end_of(part), memory.as<void>());
+  });
 }
 
-std::vector<Tensor> Networks::fuse(const std::vector<Pair>& pairs) {
-  return pairs[0].x->tensor.dtype == DType::kU8 ? fuse_as<std::uint8_t>(pairs) : fuse_as<std::int16_t>(pairs);
+void Networks::fuse(const std::vector<Pair>& pairs) {
+  pairs[0].x->tensor.dtype == DType::kU8 ? fuse_as<std::uint8_t>(pairs) : fuse_as<std::int16_t>(pairs);
 }
 
 }  // namespace treenet::cpu

@@ -1,61 +1,64 @@
-// Attentional fusion (SPEC §2.7): the attention with its blend at every position.
+// Attentional fusion (SPEC §2.7): both attentions with their blends, block by block.
 #pragma once
 
 #include "cpu/lines.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
-// The inputs of a block of 12 positions.
-template <class T>
-struct BlendBlock {
-  const T *p0, *p1, *x, *y;
-};
-
 // Line is the type in which convolutions read a T.
 template <class T, class Line>
-class Blender {
+class Fuser {
  public:
-  Blender(const Blend<T>& blend, void* scratch) : blend_(blend) {
+  Fuser(const FusionTask<T>& task, void* scratch) : task_(task) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     for (Line*& line : lines_) line = arena.take<Line>(kBlock);
     for (T*& copy : copies_) copy = arena.take<T>(kBlock);
+    middle_ = arena.take<T>(kBlock);
     result_ = arena.take<T>(kBlock);
     accumulators_ = arena.take<std::int32_t>(kBlock);
     hidden_ = arena.take<U8Line>(kBlock);
   }
 
-  // Positions [begin, end), at most 12 of them, added to `sums`.
-  void block(std::int64_t begin, std::int64_t end, std::int64_t* sums) {
-    const auto count = static_cast<std::int32_t>(end - begin);
-    const std::int64_t offset = begin * kChannels;
-    BlendBlock<T> in{blend_.p0 + offset, blend_.p1, blend_.x + offset, blend_.y + offset};
-    if (in.p1 != nullptr) in.p1 += offset;
-    T* out = blend_.out + offset;
+  // Both for `count` positions, at most 12, from `begin` on: adds the first attention's blend to `sums`, or writes the
+  // fusion to the task's output.
+  void sums(std::int64_t begin, std::int32_t count, std::int64_t* sums) {
+    load(begin, count);
+    attend(*task_.first, task_.first_global, x_, y_, middle_);
+    add_to_sums(middle_, count, sums);
+  }
+  void fuse(std::int64_t begin, std::int32_t count) {
+    load(begin, count);
+    attend(*task_.first, task_.first_global, x_, y_, middle_);
+    T* out = task_.out + begin * kChannels;
     if (count == kBlockPixels) {
-      compute(in, out);
-      add_to_sums(out, count, sums);
-      return;
+      attend(*task_.second, task_.second_global, middle_, nullptr, out);
+    } else {
+      attend(*task_.second, task_.second_global, middle_, nullptr, result_);
+      std::memcpy(out, result_, size_of(count));
     }
-    // Not a whole block: nothing is to be read or written behind the last position.
-    const std::size_t size = static_cast<std::size_t>(count) * kChannels * sizeof(T);
-    const T** sources[4] = {&in.p0, &in.p1, &in.x, &in.y};
-    for (int i = 0; i < 4; ++i) {
-      if (*sources[i] != nullptr) *sources[i] = static_cast<const T*>(std::memcpy(copies_[i], *sources[i], size));
-    }
-    compute(in, result_);
-    std::memcpy(out, result_, size);
-    add_to_sums(result_, count, sums);
   }
 
  private:
-  void compute(const BlendBlock<T>& in, T* out) {
-    const PackedAttention& attention = *blend_.attention;
-    const std::uint8_t* taps[2] = {as_line(in.p0, lines_[0]), in.p1 != nullptr ? as_line(in.p1, lines_[1]) : nullptr};
+  static std::size_t size_of(std::int32_t count) { return static_cast<std::size_t>(count) * kChannels * sizeof(T); }
+
+  // x and y of a block; a copy where it is not whole, as nothing is to be read behind the last position.
+  void load(std::int64_t begin, std::int32_t count) {
+    x_ = task_.x + begin * kChannels;
+    y_ = task_.y + begin * kChannels;
+    if (count < kBlockPixels) {
+      x_ = static_cast<const T*>(std::memcpy(copies_[0], x_, size_of(count)));
+      y_ = static_cast<const T*>(std::memcpy(copies_[1], y_, size_of(count)));
+    }
+  }
+
+  // The blend of x and y by the attention on p0, or on p0 + p1 where there is one.
+  void attend(const PackedAttention& attention, const float* global, const T* p0, const T* p1, T* out) {
+    const std::uint8_t* taps[2] = {as_line(p0, lines_[0]), p1 != nullptr ? as_line(p1, lines_[1]) : nullptr};
     conv_block<Line, 32, kChannels * sizeof(Line)>(taps, attention.local1, 0, 0, accumulators_);
     requantise_block<32, false>(accumulators_, attention.local1, 0, 0, 0, 255, hidden_);
     const std::uint8_t* hidden = bytes(hidden_);
     conv_block<U8Line, 32, kChannels * sizeof(U8Line)>(&hidden, attention.local2, 0, 0, accumulators_);
-    blend_block(accumulators_, attention.local2.multiplier, blend_.global, blend_.sigmoid, in.x, in.y, out);
+    blend_block(accumulators_, attention.local2.multiplier, global, task_.sigmoid, x_, y_, out);
   }
 
   static const std::uint8_t* as_line(const T* block, Line* line) {
@@ -67,20 +70,33 @@ class Blender {
     }
   }
 
-  const Blend<T>& blend_;
+  const FusionTask<T>& task_;
+  const T *x_, *y_;
   Line* lines_[2];
-  T* copies_[4];
-  T* result_;
+  T* copies_[2];
+  T *middle_, *result_;
   std::int32_t* accumulators_;
   U8Line* hidden_;
 };
 
-template <class T, class Line>
-void blend(const Blend<T>& blend, std::int64_t begin, std::int64_t end, std::int64_t* sums, void* scratch) {
-  Blender<T, Line> blender(blend, scratch);
+// Calls run(begin, count) for the blocks of positions [begin, end).
+template <class Run>
+inline void for_each_block(std::int64_t begin, std::int64_t end, Run run) {
   for (std::int64_t i = begin; i < end; i += kBlockPixels) {
-    blender.block(i, end - i < kBlockPixels ? end : i + kBlockPixels, sums);
+    run(i, static_cast<std::int32_t>(end - i < kBlockPixels ? end - i : kBlockPixels));
   }
+}
+
+template <class T, class Line>
+void fusion_sums(const FusionTask<T>& task, std::int64_t begin, std::int64_t end, std::int64_t* sums, void* scratch) {
+  Fuser<T, Line> fuser(task, scratch);
+  for_each_block(begin, end, [&](std::int64_t i, std::int32_t count) { fuser.sums(i, count, sums); });
+}
+
+template <class T, class Line>
+void fusion(const FusionTask<T>& task, std::int64_t begin, std::int64_t end, void* scratch) {
+  Fuser<T, Line> fuser(task, scratch);
+  for_each_block(begin, end, [&](std::int64_t i, std::int32_t count) { fuser.fuse(i, count); });
 }
 
 }  // namespace treenet::cpu::TREENET_ISA

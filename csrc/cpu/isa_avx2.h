@@ -30,8 +30,8 @@ inline __m256i load_accumulators(const std::int32_t* from) {
 // Three pixels x 32 outputs at a time: 12 accumulators, a broadcast and a product fit the 16 registers. All pixels take
 // their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
 template <class Element, int kOutputs, int kStride>
-inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
-                       std::ptrdiff_t stride, std::int32_t* accumulators) {
+inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                      std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
   static_assert(sizeof(Element) == 2);
   constexpr int kTurn = 3;
   const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
@@ -40,7 +40,7 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
     const std::int32_t* bias = conv.bias + block * kOutputs + outputs;
     for (int tap = 0; tap < conv.taps; tap += kTurn) {
       const int end = conv.taps - tap < kTurn ? conv.taps : tap + kTurn;
-      for (int first = 0; first < kBlock / kOutputs; first += 3) {
+      for (int first = 0; first < count * (kBlock / kOutputs); first += 3) {
         std::int32_t* own = accumulators + first * kOutputs + outputs;
         __m256i sum[3][4];
 #pragma GCC unroll 3
@@ -76,6 +76,12 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
       }
     }
   }
+}
+
+template <class Element, int kOutputs, int kStride>
+inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                       std::ptrdiff_t stride, std::int32_t* accumulators) {
+  conv_span<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
 }
 
 inline __m256i round_clamped(__m256 value, __m256 low, __m256 high, __m256i zero_point) {

@@ -51,6 +51,8 @@ void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::in
   }
 }
 
+// conv_span does so for `count` blocks of pixels that follow each other, to as many blocks of accumulators.
+
 // SPEC §2.2, for accumulators of block `block` of `conv`; `lo`, `hi` bound the result with its zero point.
 template <int kOutputs, bool kLeaky, class Out>
 void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,

@@ -83,14 +83,13 @@ struct PackedParameters {
   const std::uint8_t* scale_index;  // [32768], index by v
 };
 
-// out = y + ((W * (x - y) + 128) >> 8), W from the attention on p0, or on p0 + p1 where p1 is not null (SPEC §2.7); of
-// dense positions with 32 channels.
+// What the fusion of x and y takes (SPEC §2.7), each dense positions of 32 channels. `out` may be x.
 template <class T>
-struct Blend {
-  const PackedAttention* attention;
-  const float* global;          // fg[32]
-  const std::uint8_t* sigmoid;  // the 128 bytes of the model
-  const T *p0, *p1, *x, *y;
+struct FusionTask {
+  const PackedAttention *first, *second;
+  const float *first_global, *second_global;  // fg[32] of both
+  const std::uint8_t* sigmoid;                // the 128 bytes of the model
+  const T *x, *y;
   T* out;
 };
 
@@ -143,10 +142,14 @@ struct KernelTable {
   void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out,
                              const Tile&, void* scratch);
 
-  // An attention and its blend over positions [begin, end).
-  void (*blend_u8)(const Blend<std::uint8_t>&, std::int64_t begin, std::int64_t end, std::int64_t* sums, void* scratch);
-  void (*blend_s16)(const Blend<std::int16_t>&, std::int64_t begin, std::int64_t end, std::int64_t* sums,
-                    void* scratch);
+  // Fusion of positions [begin, end). The second attention's global branch needs the sums of what the first one gives,
+  // so those are computed first, and again on the way to the output: to keep them would cost more.
+  void (*fusion_sums_u8)(const FusionTask<std::uint8_t>&, std::int64_t begin, std::int64_t end, std::int64_t* sums,
+                         void* scratch);
+  void (*fusion_sums_s16)(const FusionTask<std::int16_t>&, std::int64_t begin, std::int64_t end, std::int64_t* sums,
+                          void* scratch);
+  void (*fusion_u8)(const FusionTask<std::uint8_t>&, std::int64_t begin, std::int64_t end, void* scratch);
+  void (*fusion_s16)(const FusionTask<std::int16_t>&, std::int64_t begin, std::int64_t end, void* scratch);
 
   // clamp(rne(float(in) * gain[channel])) to s16 over positions [begin, end) of 32 channels (SPEC §4, §6).
   void (*gain_s16)(const std::int16_t* in, const float* gain, std::int16_t* out, std::int64_t begin, std::int64_t end);

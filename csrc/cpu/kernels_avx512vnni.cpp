@@ -4,6 +4,7 @@
 #if defined(TREENET_HAVE_AVX512VNNI)
 #include "cpu/isa_avx512vnni.h"
 // The primitives come before the schedules that use them.
+#include "cpu/conv_span.h"
 #include "cpu/table.h"
 
 namespace treenet::cpu {

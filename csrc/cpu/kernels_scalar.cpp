@@ -2,6 +2,7 @@
 
 #include "cpu/isa_scalar.h"
 // The primitives come before the schedules that use them.
+#include "cpu/conv_span.h"
 #include "cpu/table.h"
 
 namespace treenet::cpu {

@@ -17,6 +17,9 @@ static_assert(FLT_EVAL_METHOD == 0, "needs float arithmetic in single precision,
 
 namespace treenet::cpu::TREENET_ISA {
 
+inline constexpr int kMaximumTaps = 12;  // of a convolution (the context's)
+inline constexpr int kSpanBlocks = 8;    // blocks that a convolution computes at a time, for its weights' sake
+
 // Hands out pieces of a kernel's scratch, in order, each aligned to 64 bytes.
 struct Arena {
   std::uint8_t* next;

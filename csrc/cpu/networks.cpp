@@ -9,6 +9,7 @@ namespace treenet::cpu {
 namespace {
 
 constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
+constexpr int kBandRows = 1024;  // of a synthesis level's output, after which the input above is given back
 
 }  // namespace
 
@@ -20,11 +21,11 @@ Networks::Networks(const Model& model, const std::string& isa, int threads)
       threads_(threads) {}
 
 template <class Task>
-void Networks::share_rows(int nodes, int height, int width, int tile_columns, Task task) {
+void Networks::share_rows(int nodes, int begin_row, int end_row, int width, int tile_columns, Task task) {
   const int across = (width + tile_columns - 1) / tile_columns;
   // As even as whole blocks of pixels can be.
   const int columns = ((width + across - 1) / across + kBlockPixels - 1) / kBlockPixels * kBlockPixels;
-  RowSharing sharing(nodes * across, height, threads_.threads());
+  RowSharing sharing(nodes * across, begin_row, end_row, threads_.threads());
   threads_.run(threads_.threads(), [&](std::int64_t i) {
     const int worker = static_cast<int>(i);
     for (int index; sharing.begin(worker, index);) {
@@ -36,13 +37,17 @@ void Networks::share_rows(int nodes, int height, int width, int tile_columns, Ta
 
 template <class Task>
 std::vector<Networks::Features> Networks::run_level(int nodes, DType dtype, int height, int width, int tile_columns,
-                                                    Task task) {
+                                                    int band_rows, Task task, std::function<void(int)> band_done) {
   std::vector<Features> outputs;
   for (int node = 0; node < nodes; ++node) outputs.push_back({Tensor(*buffers_, dtype, height, width, kChannels)});
   std::vector<Sums> partial(static_cast<std::size_t>(threads_.threads() * nodes));
-  share_rows(nodes, height, width, tile_columns, [&](int node, const Tile& tile, int worker) {
-    task(node, plane(outputs[node].tensor), tile, partial[worker * nodes + node].data(), scratch().as<void>());
-  });
+  for (int row = 0; row < height; row += band_rows) {
+    const int end = std::min(height, row + band_rows);
+    share_rows(nodes, row, end, width, tile_columns, [&](int node, const Tile& tile, int worker) {
+      task(node, plane(outputs[node].tensor), tile, partial[worker * nodes + node].data(), scratch().as<void>());
+    });
+    if (band_done) band_done(end);
+  }
   for (std::size_t i = 0; i < partial.size(); ++i) add(outputs[i % nodes].sums, partial[i]);
   return outputs;
 }
@@ -60,7 +65,7 @@ Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
     const int height = image.height >> (level + 1), width = image.width >> (level + 1);
     const auto kernel = level == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
     std::vector<Features> outputs =
-        run_level(nodes, DType::kI16, height, width, kernels_.down_tile_columns,
+        run_level(nodes, DType::kI16, height, width, kernels_.down_tile_columns, height,
                   [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
                     const Plane in = level == 0 ? image : plane(inputs[node / 2].tensor);
                     kernel(packed_.analysis[level][node], in, out, tile, sums, scratch);
@@ -75,60 +80,66 @@ Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
   std::vector<Pair> pairs;
   for (int b = 0; b < kBottlenecks; ++b)
     pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
-  const std::vector<Tensor> fused = fuse(pairs);
+  fuse(pairs);
   Latents latents;
   const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
   for (int b = 0; b < kBottlenecks; ++b) {
-    if (trace != nullptr) record(*trace, "analysis.fusion." + std::to_string(b), fused[b]);
-    latents[b] = apply_gain(fused[b], gain + b * kChannels);
+    const Tensor& fused = inputs[2 * b].tensor;
+    if (trace != nullptr) record(*trace, "analysis.fusion." + std::to_string(b), fused);
+    latents[b] = apply_gain(fused, gain + b * kChannels);
   }
   return latents;
 }
 
-void Networks::synthesise(const Latents& decoded, int quality, const Plane& pixels, Trace* trace) {
+void Networks::synthesise(Latents decoded, int quality, const Plane& pixels, Trace* trace) {
   const float* gain = packed_.model.gain_decode.data() + (quality - 1) * kBottlenecks * kChannels;
-  std::vector<Tensor> inputs;
+  std::vector<Features> inputs;
   for (int b = 0; b < kBottlenecks; ++b) {
-    inputs.push_back(apply_gain(decoded[b], gain + b * kChannels));
-    if (trace != nullptr) record(*trace, "X." + std::to_string(b), inputs[b]);
+    inputs.push_back({apply_gain(decoded[b], gain + b * kChannels)});
+    decoded[b] = Tensor();
+    if (trace != nullptr) record(*trace, "X." + std::to_string(b), inputs[b].tensor);
   }
-  for (int level = 0;; ++level) {
-    const int nodes = kLevels - level;
-    const int out_height = 2 * inputs[0].height, out_width = 2 * inputs[0].width;
-    const std::vector<PackedResidualUp>& blocks = packed_.synthesis[level];
-    const bool wide = synthesis_is_wide(level), last = level == kLevels - 1;
-    // The last node's features exist as a whole only in a trace.
-    std::vector<Features> outputs;
-    if (!last || trace != nullptr) {
-      const auto kernel = !wide                         ? kernels_.residual_up_s16_u8
-                          : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
-                                                        : kernels_.residual_up_u8_s16;
-      outputs = run_level(nodes, wide ? DType::kI16 : DType::kU8, out_height, out_width, kernels_.up_tile_columns,
-                          [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
-                            kernel(blocks[node], plane(inputs[node]), out, tile, sums, scratch);
-                          });
-      if (trace != nullptr) {
-        for (int node = 0; node < nodes; ++node) {
-          record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
-        }
-      }
-    }
-    if (last) {
-      share_rows(1, pixels.height, out_width, kernels_.up_tile_columns, [&](int, const Tile& tile, int) {
-        kernels_.residual_up_output(blocks[0], packed_.output, plane(inputs[0]), pixels, tile, scratch().as<void>());
-      });
-      return;
-    }
+  for (int level = 0; level < kLevels - 1; ++level) {
+    inputs = synthesis_level(level, std::move(inputs), trace);
+    const int pairs_of_level = static_cast<int>(inputs.size()) - 1;
     std::vector<Pair> pairs;
-    for (int i = 0; i + 1 < nodes; ++i)
-      pairs.push_back({&packed_.synthesis_fusion[level][i], &outputs[i], &outputs[i + 1]});
-    inputs = fuse(pairs);
-    if (trace != nullptr) {
-      for (int i = 0; i + 1 < nodes; ++i) {
-        record(*trace, "synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), inputs[i]);
-      }
+    for (int i = 0; i < pairs_of_level; ++i)
+      pairs.push_back({&packed_.synthesis_fusion[level][i], &inputs[i], &inputs[i + 1]});
+    fuse(pairs);
+    inputs.pop_back();
+    for (int i = 0; trace != nullptr && i < pairs_of_level; ++i) {
+      record(*trace, "synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), inputs[i].tensor);
     }
   }
+  const Plane input = plane(inputs[0].tensor);
+  share_rows(1, 0, pixels.height, 2 * input.width, kernels_.up_tile_columns, [&](int, const Tile& tile, int) {
+    kernels_.residual_up_output(packed_.synthesis[kLevels - 1][0], packed_.output, input, pixels, tile,
+                                scratch().as<void>());
+  });
+  // Otherwise the last node's features never exist as a whole.
+  if (trace != nullptr) synthesis_level(kLevels - 1, std::move(inputs), trace);
+}
+
+std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector<Features> inputs, Trace* trace) {
+  const int nodes = kLevels - level;
+  const bool wide = synthesis_is_wide(level);
+  const auto kernel = !wide                         ? kernels_.residual_up_s16_u8
+                      : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
+                                                    : kernels_.residual_up_u8_s16;
+  std::vector<Features> outputs = run_level(
+      nodes, wide ? DType::kI16 : DType::kU8, 2 * inputs[0].tensor.height, 2 * inputs[0].tensor.width,
+      kernels_.up_tile_columns, kBandRows,
+      [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
+        kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), out, tile, sums, scratch);
+      },
+      [&](int row) {
+        // The next row needs three input rows above its own half, at most.
+        for (Features& input : inputs) input.tensor.release_rows(row / 2 - 3);
+      });
+  for (int node = 0; trace != nullptr && node < nodes; ++node) {
+    record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
+  }
+  return outputs;
 }
 
 // One layer of all four hyper transforms, by strips of rows.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,14 +40,15 @@ class Networks {
   Latents hyper_synthesise(const Latents& hyper_latents);
   // Means (s16 x 32) and scale indices (u8 x 32) at the positions of one stage, from psi and the decoded anchors.
   void parameters(const Latents& psi, const Latents& decoded, Stage stage, Latents& mean, Latents& index);
-  // Gain and synthesis: writes the top left RGB pixels, as many as there are in `pixels`, of the decoded latents.
-  void synthesise(const Latents& decoded, int quality, const Plane& pixels, Trace* trace);
+  // Gain and synthesis: writes the top left RGB pixels, as many as there are in `pixels`, of the decoded latents, whose
+  // memory is given back on the way.
+  void synthesise(Latents decoded, int quality, const Plane& pixels, Trace* trace);
 
  private:
-  // Runs task(node, tile, worker) on all threads until all rows of all nodes of a level are done. Tiles have at most
-  // `tile_columns` columns.
+  // Runs task(node, tile, worker) on all threads until rows [begin, end) of all nodes of a level are done. Tiles have
+  // at most `tile_columns` columns.
   template <class Task>
-  void share_rows(int nodes, int height, int width, int tile_columns, Task task);
+  void share_rows(int nodes, int begin, int end, int width, int tile_columns, Task task);
 
   BufferPool::Lease scratch() { return buffers_->take(scratch_bytes_); }
 
@@ -55,19 +57,23 @@ class Networks {
     Tensor tensor;
     Sums sums{};
   };
-  // The outputs of a level: task(node, out, tile, sums, scratch) writes a tile of a node's, and adds to its sums.
+  // The outputs of a level: task(node, out, tile, sums, scratch) writes a tile of a node's, and adds to its sums. Goes
+  // by bands of rows; after each, calls band_done(end of the band) where there is one.
   template <class Task>
-  std::vector<Features> run_level(int nodes, DType dtype, int height, int width, int tile_columns, Task task);
+  std::vector<Features> run_level(int nodes, DType dtype, int height, int width, int tile_columns, int band_rows,
+                                  Task task, std::function<void(int)> band_done = nullptr);
+  // The outputs of a level's residual blocks. Gives the memory of its inputs back on the way.
+  std::vector<Features> synthesis_level(int level, std::vector<Features> inputs, Trace* trace);
 
-  // Fuses x and y, SPEC §2.7.
+  // Fuses x and y (SPEC §2.7) of all pairs. The result takes the place of x, which may be y of the pair before.
   struct Pair {
     const PackedFusion* fusion;
     const Features* x;
     const Features* y;
   };
-  std::vector<Tensor> fuse(const std::vector<Pair>& pairs);
+  void fuse(const std::vector<Pair>& pairs);
   template <class T>
-  std::vector<Tensor> fuse_as(const std::vector<Pair>& pairs);
+  void fuse_as(const std::vector<Pair>& pairs);
 
   Tensor apply_gain(const Tensor& in, const float* gain);
   Latents hyper_layer(const std::array<const PackedConv*, kBottlenecks>& convs, const Latents& in, int stride,

@@ -11,7 +11,7 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kUpTileColumns = 384;
-inline constexpr int kSpanBlocks = 4;  // a convolution's weights stay in the first cache for so many blocks
+inline constexpr std::int32_t kSpan = kSpanBlocks * kBlockPixels;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
 template <class Stored, class Element, class Load, class Out>
@@ -23,7 +23,7 @@ class ResidualUp {
       : block_(block), in_(in), column_(column), columns_(columns) {
     input_ = LineRing<Element, 8>::make(arena, (columns_ / 2 + 4 + 2 * kBlockPixels) * kChannels);
     middle_ = LineRing<U8Line, 4>::make(arena, (columns_ + 4 + 2 * kBlockPixels) * kChannels);
-    accumulators_ = arena.take<std::int32_t>(kBlock);
+    accumulators_ = arena.take<std::int32_t>(kSpanBlocks * kBlock);
     squares_ = arena.take<std::int16_t>(kBlock);
     for (GdnBlock& block : gdn_) block = GdnBlock::make(arena);
     result_ = arena.take<Out>(kBlock);
@@ -35,26 +35,22 @@ class ResidualUp {
   void row(std::int32_t row, Out* dst, std::int64_t* sums) {
     while (next_middle_ <= row + 1) compute_middle(next_middle_++);
     const std::int32_t y = row >> 1, dy = row & 1;
-    constexpr std::int32_t kSpan = kSpanBlocks * kBlockPixels;
     const std::uint8_t* taps[9];
     for (std::int32_t begin = 0; begin < columns_; begin += kSpan) {
-      const std::int32_t end = columns_ - begin < kSpan ? columns_ : begin + kSpan;
-      const GdnBlock* gdn = gdn_;
-      for (std::int32_t i = begin; i < end; i += kBlockPixels) {
-        for (int u = 0; u < 3; ++u) {
-          for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (i + v + 1) * kChannels);
-        }
-        conv_block<U8Line, 32, kChannels * sizeof(U8Line)>(taps, block_.conv2, 0, 0, accumulators_);
-        (gdn++)->prepare(block_.igdn, accumulators_, squares_);
+      const std::int32_t blocks = blocks_of(columns_ - begin);
+      for (int u = 0; u < 3; ++u) {
+        for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (begin + v + 1) * kChannels);
       }
-      gdn = gdn_;
-      for (std::int32_t i = begin; i < end; i += kBlockPixels, ++gdn) {
-        input_taps(y, i / 2 + 1, taps);
-        conv_block<Element, 64, kChannels * sizeof(Element)>(taps, block_.skip, dy, 0, accumulators_);
-        gdn->finish<true>();
+      conv_span<U8Line, 32, kChannels * sizeof(U8Line)>(taps, block_.conv2, 0, 0, blocks, accumulators_);
+      for (int k = 0; k < blocks; ++k) gdn_[k].prepare(block_.igdn, accumulators_ + k * kBlock, squares_);
+      input_taps(y, begin / 2 + 1, taps);
+      conv_span<Element, 64, kChannels * sizeof(Element)>(taps, block_.skip, dy, 0, blocks, accumulators_);
+      for (int k = 0; k < blocks; ++k) {
+        gdn_[k].finish<true>();
+        const std::int32_t i = begin + k * kBlockPixels;
         const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-        add_skip_block<64>(gdn->values, accumulators_, block_.skip.multiplier + 64 * dy, block_.output_zero_point,
-                           result_);
+        add_skip_block<64>(gdn_[k].values, accumulators_ + k * kBlock, block_.skip.multiplier + 64 * dy,
+                           block_.output_zero_point, result_);
         std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
         if (sums != nullptr) add_to_sums(result_, count, sums);
       }
@@ -62,6 +58,11 @@ class ResidualUp {
   }
 
  private:
+  // Blocks of a span that begins with `columns` output columns left.
+  static std::int32_t blocks_of(std::int32_t columns) {
+    return columns < kSpan ? (columns + kBlockPixels - 1) / kBlockPixels : kSpanBlocks;
+  }
+
   // The nine taps of the block of input pixels that starts at index `i` of the input lines (its left neighbour's).
   void input_taps(std::int32_t y, std::int32_t i, const std::uint8_t** taps) const {
     for (int u = 0; u < 3; ++u) {
@@ -82,12 +83,15 @@ class ResidualUp {
       load_line<Stored>(in_, next_input_, column_ / 2 - 2, columns_ / 2 + 4, block_.input_zero_point, kChannels,
                         input_.at(next_input_), Load{});
     }
-    for (std::int32_t i = 0; i < columns_ / 2 + 2; i += kBlockPixels / 2) {
+    for (std::int32_t begin = 0; begin < columns_ + 4; begin += kSpan) {
+      const std::int32_t blocks = blocks_of(columns_ + 4 - begin);
       const std::uint8_t* taps[9];
-      input_taps(y, i, taps);
-      conv_block<Element, 64, kChannels * sizeof(Element)>(taps, block_.conv1, dy, 0, accumulators_);
-      requantise_block<64, true>(accumulators_, block_.conv1, dy, block_.middle_zero_point, 0, 255,
-                                 line + static_cast<std::ptrdiff_t>(i) * 2 * kChannels);
+      input_taps(y, begin / 2, taps);
+      conv_span<Element, 64, kChannels * sizeof(Element)>(taps, block_.conv1, dy, 0, blocks, accumulators_);
+      for (int k = 0; k < blocks; ++k) {
+        requantise_block<64, true>(accumulators_ + k * kBlock, block_.conv1, dy, block_.middle_zero_point, 0, 255,
+                                   line + static_cast<std::ptrdiff_t>(begin + k * kBlockPixels) * kChannels);
+      }
     }
     if (column_ == 0) fill(line, 2 * kChannels, block_.middle_zero_point);
     if (column_ + columns_ == width) fill(line + (columns_ + 2) * kChannels, 2 * kChannels, block_.middle_zero_point);

@@ -20,7 +20,8 @@ std::uint64_t RowSharing::Part::packed() const {
   return std::uint64_t{tile} << (2 * kRowBits) | std::uint64_t{next} << kRowBits | end;
 }
 
-RowSharing::RowSharing(int tiles, int rows, int workers) : tiles_(tiles), rows_(rows), slots_(workers) {}
+RowSharing::RowSharing(int tiles, int begin, int end, int workers)
+    : tiles_(tiles), begin_(begin), end_(end), slots_(workers) {}
 
 bool RowSharing::begin(int worker, int& tile) {
   const auto take = [&](const Part& part) {
@@ -31,7 +32,8 @@ bool RowSharing::begin(int worker, int& tile) {
     if (taken_ < tiles_) {
       ++moving_;
       const int whole = taken_++;
-      if (whole < tiles_) take({static_cast<std::uint32_t>(whole), 0, static_cast<std::uint32_t>(rows_)});
+      if (whole < tiles_)
+        take({static_cast<std::uint32_t>(whole), static_cast<std::uint32_t>(begin_), static_cast<std::uint32_t>(end_)});
       --moving_;
       if (whole < tiles_) return true;
     }

@@ -14,8 +14,8 @@ namespace treenet::cpu {
 
 class RowSharing {
  public:
-  // Tiles 0 .. tiles - 1 of `rows` rows each. At most 65536 rows and 2^24 tiles.
-  RowSharing(int tiles, int rows, int workers);
+  // Rows [begin, end) of tiles 0 .. tiles - 1. At most 65536 rows and 2^24 tiles.
+  RowSharing(int tiles, int begin, int end, int workers);
 
   // Gives `worker` a tile, or what another leaves it of one; the rows come from `next`. False if nothing is left.
   bool begin(int worker, int& tile);
@@ -34,7 +34,7 @@ class RowSharing {
     std::atomic<std::uint64_t> part;
   };
 
-  const int tiles_, rows_;
+  const int tiles_, begin_, end_;
   std::atomic<int> taken_{0};   // of the tiles
   std::atomic<int> moving_{0};  // workers between taking rows and showing them in their slot
   std::vector<Slot> slots_;     // by worker

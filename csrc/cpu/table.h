@@ -11,7 +11,7 @@ namespace treenet::cpu::TREENET_ISA {
 // Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their
 // tile.
 inline std::size_t scratch_bytes() {
-  constexpr std::size_t kBlocks = 24 * kBlock * sizeof(std::int32_t);
+  constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown =
       8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(std::int16_t) +
       4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t);
@@ -42,8 +42,10 @@ constexpr KernelTable make_table(const char* name) {
   table.residual_up_s16_u8 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::uint8_t>;
   table.residual_up_u8_s16 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>;
   table.residual_up_output = residual_up_output;
-  table.blend_u8 = blend<std::uint8_t, U8Line>;
-  table.blend_s16 = blend<std::int16_t, std::int16_t>;
+  table.fusion_sums_u8 = fusion_sums<std::uint8_t, U8Line>;
+  table.fusion_sums_s16 = fusion_sums<std::int16_t, std::int16_t>;
+  table.fusion_u8 = fusion<std::uint8_t, U8Line>;
+  table.fusion_s16 = fusion<std::int16_t, std::int16_t>;
   table.gain_s16 = gain_s16;
   table.conv3x3_s16 = conv3x3_s16;
   table.parameters_row = parameters_row;

@@ -28,6 +28,10 @@ class Tensor {
   T* as() const {
     return lease_.as<T>();
   }
+  // Gives the memory of the rows above `end` back to the system; what is in them is lost.
+  void release_rows(int end) {
+    if (end > 0) lease_.release(static_cast<std::size_t>(end) * width * channels * size_of(dtype));
+  }
 
   DType dtype = DType::kU8;
   int height = 0, width = 0, channels = 0;

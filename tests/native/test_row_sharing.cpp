@@ -18,8 +18,8 @@ struct Outcome {
 
 // `pace(worker)` is called for each row.
 template <class Pace>
-Outcome share(int tiles, int rows, int workers, Pace pace) {
-  RowSharing sharing(tiles, rows, workers);
+Outcome share(int tiles, int rows, int workers, Pace pace, int begin = 0) {
+  RowSharing sharing(tiles, begin, begin + rows, workers);
   std::vector<std::atomic<int>> seen(static_cast<std::size_t>(tiles) * rows);
   std::atomic<bool> in_order{true};
   std::atomic<int> parts{0};
@@ -33,7 +33,7 @@ Outcome share(int tiles, int rows, int workers, Pace pace) {
         std::int32_t last = -1;
         for (std::int32_t row; next_row({&sharing, worker}, row); last = row) {
           if (last >= 0 && row != last + 1) in_order = false;
-          ++seen[static_cast<std::size_t>(tile) * rows + row];
+          ++seen[static_cast<std::size_t>(tile) * rows + row - begin];
           ++outcome.rows_of[worker];
           pace(worker);
         }
@@ -59,6 +59,10 @@ TEST("each row is computed once, in order") {
   }
 }
 
+TEST("rows may begin anywhere") {
+  CHECK(share(3, 100, 2, [](int) {}, 65000).each_once);
+}
+
 TEST("one worker takes whole tiles") {
   CHECK_EQUAL(share(5, 100, 1, [](int) {}).parts, 5);
 }
@@ -76,7 +80,7 @@ TEST("a worker with nothing to do takes over from one that is slow") {
 }
 
 TEST("too few rows are not shared") {
-  RowSharing sharing(1, 7, 2);
+  RowSharing sharing(1, 0, 7, 2);
   int tile = -1;
   CHECK(sharing.begin(0, tile));
   CHECK(!sharing.begin(1, tile));

@@ -1,0 +1,24 @@
+#include "codec/aligned_buffer.h"
+
+#include <cstdint>
+
+#if defined(__unix__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace treenet {
+
+void AlignedBuffer::release(std::size_t size) noexcept {
+#if defined(__unix__) && defined(MADV_DONTNEED)
+  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<std::uintptr_t>(data_);
+  const std::uintptr_t begin = (address + page - 1) / page * page, end = (address + size) / page * page;
+  // Where the system does not take the pages, they stay: nothing depends on it.
+  if (begin < end) static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
+#else
+  static_cast<void>(size);
+#endif
+}
+
+}  // namespace treenet
