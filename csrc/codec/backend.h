@@ -108,6 +108,9 @@ class Backend {
   // As many images as qualities.
   virtual std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities,
                                            const Call& call) = 0;
+
+  // Frees memory that is kept for calls to come.
+  virtual void release() = 0;
 };
 
 }  // namespace treenet

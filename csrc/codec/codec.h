@@ -38,6 +38,9 @@ class Codec {
   // kWrongModel, kCorrupt.
   void decode(std::span<const ParsedStream> streams, std::span<const PixelsOut> pixels, const Call& call = {}) const;
 
+  // Frees the memory that is kept for calls to come.
+  void release() const { backend_->release(); }
+
  private:
   // As many images as the backend takes at once.
   void encode_batch(const Geometry& geometry, std::span<const ImageView> images, int quality, bool grey,

@@ -12,8 +12,7 @@ namespace {
 
 constexpr int kOldestMajor = 8;  // products of u8 and s8 with depth 32
 constexpr int kLargestBatch = 32;
-// Shares of the device's memory: of one batch, and of the spaces kept for later.
-constexpr std::size_t kBatchShare = 16, kKeptShare = 4;
+constexpr std::size_t kBatchShare = 32;  // of the device's memory
 
 DeviceProperties checked_device(int device) {
   std::string why;
@@ -155,8 +154,19 @@ CudaBackend::CudaBackend(const Model& model, int device, int threads)
       device_(device),
       properties_(checked_device(device)),
       networks_(networks_on(device, model)),
-      spaces_(std::make_shared<SpacePool>(properties_.memory_bytes / kKeptShare)),
+      spaces_(SpacePool::of(device)),
       threads_(threads) {}
+
+CudaBackend::~CudaBackend() {
+  spaces_->release(networks_.get());
+  const DeviceGuard here(device_, std::nothrow);
+  networks_.reset();
+}
+
+void CudaBackend::release() {
+  check_process();
+  spaces_->release(networks_.get());
+}
 
 void CudaBackend::check_process() const {
   if (origin_.is_forked_child()) {
@@ -173,7 +183,7 @@ std::unique_ptr<Encoding> CudaBackend::encode(const Geometry& geometry, std::spa
                                               const Call& call) {
   check_process();
   const DeviceGuard here(device_);
-  Symbols symbols(spaces_->take(geometry, static_cast<int>(images.size()), Direction::kEncode));
+  Symbols symbols(spaces_->take(networks_.get(), geometry, static_cast<int>(images.size()), Direction::kEncode));
   Space& space = symbols.space();
   for (std::size_t i = 0; i < images.size(); ++i) {
     const ImageView& image = images[i];
@@ -196,7 +206,7 @@ std::unique_ptr<Decoding> CudaBackend::decode(const Geometry& geometry, std::spa
                                               const Call& call) {
   check_process();
   const DeviceGuard here(device_);
-  Symbols symbols(spaces_->take(geometry, static_cast<int>(qualities.size()), Direction::kDecode));
+  Symbols symbols(spaces_->take(networks_.get(), geometry, static_cast<int>(qualities.size()), Direction::kDecode));
   for (std::size_t i = 0; i < qualities.size(); ++i) {
     set_gain(symbols.space(), static_cast<int>(i), model_.gain_decode, qualities[i]);
   }

@@ -1,11 +1,13 @@
-// The part of the CUDA runtime that the backend uses: devices, memory, streams, graphs. Failures are Error(kBackend)
-// that say what was asked for. csrc/cuda/runtime_cuda.cpp has it on a GPU, tests/native/emulation on the host.
+// The part of the CUDA runtime that the backend uses: devices, memory, streams, graphs. Failures are Error(kBackend),
+// or kDeviceMemory, that say what was asked for. csrc/cuda/runtime_cuda.cpp has it on a GPU, tests/native/emulation on
+// the host.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 
 namespace treenet::cuda {
@@ -28,6 +30,8 @@ DeviceProperties device_properties(int device);
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device);
+  // For destructors: what fails to choose the device fails to free its memory, too.
+  DeviceGuard(int device, std::nothrow_t) noexcept;
   ~DeviceGuard();
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;

@@ -11,7 +11,8 @@ namespace treenet::cuda {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, cudaError_t error) {
-  throw Error(ErrorCode::kBackend, "CUDA: " + what + ": " + cudaGetErrorString(error));
+  const ErrorCode code = error == cudaErrorMemoryAllocation ? ErrorCode::kDeviceMemory : ErrorCode::kBackend;
+  throw Error(code, "CUDA: " + what + ": " + cudaGetErrorString(error));
 }
 
 void check(cudaError_t error, const char* what) {
@@ -47,6 +48,10 @@ DeviceGuard::DeviceGuard(int device) {
   check(cudaGetDevice(&previous_), "the current device");
   if (previous_ != device) check(cudaSetDevice(device), "choosing the device");
   device_ = device;
+}
+DeviceGuard::DeviceGuard(int device, std::nothrow_t) noexcept : previous_(device), device_(device) {
+  cudaGetDevice(&previous_);
+  if (previous_ != device) cudaSetDevice(device);
 }
 DeviceGuard::~DeviceGuard() {
   if (previous_ != device_) cudaSetDevice(previous_);

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from treenet_fast import _native
-from treenet_fast._engine import NO_LIMIT, in_groups
+from treenet_fast._engine import NO_LIMIT, Item, Result, in_groups
 from treenet_fast._stream import Stream, StreamInfo
-from treenet_fast.errors import BackendError, InvalidArgumentError
+from treenet_fast.errors import BackendError, DeviceMemoryError, InvalidArgumentError
 from treenet_fast.images import ImageLike, Output, Picture, on_device, restore, to_u8
 
 if TYPE_CHECKING:
@@ -144,9 +143,10 @@ class DeviceEngine:
             places = [_place(image) for image in pixels]
             return _native.encode_at(self.native, places, first.height, first.width, quality, first.grey, stream)
 
-        with self._errors_of_memory():
-            stream = self._current_stream()
-            return in_groups(pictures, lambda one: (one.height, one.width, one.grey), of_one_size, _BATCH)
+        stream = self._current_stream()
+        return in_groups(
+            pictures, lambda one: (one.height, one.width, one.grey), self._with_memory(of_one_size), _BATCH
+        )
 
     def decode(self, streams: Sequence[Stream], output: Output) -> list[ImageLike]:
         def of_one_size(batch: list[Stream]) -> list[ImageLike]:
@@ -155,9 +155,8 @@ class DeviceEngine:
             _native.decode_at(self.native, [one.data for one in batch], places, NO_LIMIT, stream)
             return [_given(image, output) for image in pixels]
 
-        with self._errors_of_memory():
-            stream = self._current_stream()
-            return in_groups(streams, lambda one: (one.info.height, one.info.width), of_one_size, _BATCH)
+        stream = self._current_stream()
+        return in_groups(streams, lambda one: (one.info.height, one.info.width), self._with_memory(of_one_size), _BATCH)
 
     def _pixels(self, pictures: list[Picture]) -> list[torch.Tensor]:
         """u8 `[H, W, 1 or 3]` on the device: the caller's own tensors where they are that."""
@@ -182,15 +181,26 @@ class DeviceEngine:
         room = torch.empty(shape, dtype=torch.uint8, device=self._device)
         return room.permute(1, 2, 0) if output == "torch" else room
 
-    @contextmanager
-    def _errors_of_memory(self) -> Iterator[None]:
-        """Turns torch's error for a lack of memory into ours."""
+    def _with_memory(self, work: Callable[[list[Item]], list[Result]]) -> Callable[[list[Item]], list[Result]]:
+        """Work that is done again where memory lacks, once torch and the codec have given back what they only keep."""
         import torch
 
-        try:
-            yield
-        except torch.cuda.OutOfMemoryError as error:
-            raise BackendError(f"{self.device} has too little memory: pass fewer or smaller images at once") from error
+        lack = (torch.cuda.OutOfMemoryError, DeviceMemoryError)
+
+        def attempt(items: list[Item]) -> list[Result]:
+            try:
+                return work(items)
+            except lack:
+                pass  # and with the error goes its traceback, which holds on to tensors
+            _native.release(self.native)
+            torch.cuda.empty_cache()
+            try:
+                return work(items)
+            except lack as error:
+                problem = f"{self.device} has too little memory: pass fewer or smaller images at once ({error})"
+                raise DeviceMemoryError(problem) from error
+
+        return attempt
 
 
 def _place(image: torch.Tensor) -> _native.Place:

@@ -38,6 +38,8 @@ class BatchingBackend final : public Backend {
     return batch;
   }
 
+  void release() override { single_->release(); }
+
  private:
   struct BatchEncoding final : Encoding {
     StageSymbols stage(int image, int segment, Stage stage) const override {
