@@ -1,5 +1,7 @@
 """Codecs on GPUs. Where there is none, the same engine runs with a native codec of the CPU and tensors of the CPU."""
 
+import multiprocessing
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -370,6 +372,51 @@ def test_release_is_of_all_models(monkeypatch):
     codec.release()
     assert released == [codec._engine.native, *(engine.native for engine in codec._others.values())]
     assert len(released) == 2
+
+
+def in_forked_child(call):
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(call()))
+    child.start()
+    try:
+        assert receiver.poll(60)
+        result = receiver.recv()
+        child.join(60)
+        assert child.exitcode == 0
+        return result
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_a_forked_process_is_told_so(codec, monkeypatch):
+    stream = codec.compress(SMALL)
+    monkeypatch.setattr(codec._engine, "_current_stream", lambda: pytest.fail("it has begun"))
+
+    def errors_of_calls():
+        found = []
+        for call in (lambda: codec.compress(SMALL), lambda: codec.decompress(stream)):
+            with pytest.raises(errors.BackendError) as error:
+                call()
+            found.append(str(error.value))
+        return found
+
+    for message in in_forked_child(errors_of_calls):
+        assert message.startswith("the codec was made before this process was forked")
+        assert "'spawn'" in message
+
+
+def test_a_forked_process_looks_for_gpus_itself(monkeypatch):
+    monkeypatch.setattr(_native, "cuda_devices", lambda: ([], f"none for process {os.getpid()}"))
+    _device.cuda_devices.cache_clear()
+    try:
+        assert _device.cuda_devices() == ((), f"none for process {os.getpid()}")
+        names, why = in_forked_child(_device.cuda_devices)
+    finally:
+        _device.cuda_devices.cache_clear()
+    assert names == ()
+    assert why not in ("", f"none for process {os.getpid()}")
 
 
 def test_one_codec_in_many_threads(codec, cpu):

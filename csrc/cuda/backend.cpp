@@ -158,6 +158,10 @@ CudaBackend::CudaBackend(const Model& model, int device, int threads)
       threads_(threads) {}
 
 CudaBackend::~CudaBackend() {
+  if (origin_.is_forked_child()) {  // CUDA cannot be called to free them
+    static_cast<void>(networks_.release());
+    return;
+  }
   spaces_->release(networks_.get());
   const DeviceGuard here(device_, std::nothrow);
   networks_.reset();
@@ -170,7 +174,7 @@ void CudaBackend::release() {
 
 void CudaBackend::check_process() const {
   if (origin_.is_forked_child()) {
-    throw Error(ErrorCode::kBackend, "CUDA cannot be used in a forked process; start processes by 'spawn'");
+    throw Error(ErrorCode::kBackend, std::string("the codec was made before this process was forked; ") + kForkHelp);
   }
 }
 

@@ -15,6 +15,10 @@ namespace treenet::cuda {
 // A cudaStream_t; null is the default stream.
 using StreamHandle = void*;
 
+// For messages.
+inline constexpr const char* kForkHelp =
+    "a process that is forked after CUDA was used cannot use it: start processes by 'spawn' instead";
+
 struct DeviceProperties {
   std::string name;
   int major, minor;  // compute capability
@@ -22,11 +26,14 @@ struct DeviceProperties {
   std::size_t memory_bytes;
 };
 
-// The number of usable devices; 0 with the reason in `why` where there is none, no driver, or one too old.
+// The number of usable devices; 0 with the reason in `why` where there is none, no driver, one too old, or a process
+// that was forked.
 int device_count(std::string& why);
 DeviceProperties device_properties(int device);
 
-// Makes a device current in this thread until it goes.
+// Makes a device current in this thread until it goes. Then the context that was current before is so again, or none,
+// where there was none: the runtime calls that device 0, and to choose it would make a context there, which takes
+// hundreds of MB of its memory.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device);
@@ -37,7 +44,7 @@ class DeviceGuard {
   DeviceGuard& operator=(const DeviceGuard&) = delete;
 
  private:
-  int previous_, device_;
+  void* previous_ = nullptr;  // a CUcontext
 };
 
 // Memory of the current device.

@@ -1,3 +1,4 @@
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include <new>
@@ -21,6 +22,60 @@ void check(cudaError_t error, const char* what) {
   fail(what, error);
 }
 
+std::string version_name(int version) {
+  return "CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+// Why no device can be used.
+std::string reason(cudaError_t error) {
+  int driver = 0, runtime = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  cudaGetLastError();
+  if (driver == 0) return "no NVIDIA driver was found";
+  switch (error) {
+    case cudaSuccess:
+    case cudaErrorNoDevice:
+      return "there is none";
+    case cudaErrorInsufficientDriver:
+      return "the NVIDIA driver is for " + version_name(driver) + ", and this build is for " + version_name(runtime) +
+             ": install a newer driver";
+    case cudaErrorInitializationError:
+      return std::string("CUDA does not start; ") + kForkHelp;
+    default:
+      return cudaGetErrorString(error);
+  }
+}
+
+// A function of the driver, which is no library to link with: machines without a GPU lack it.
+void* driver_function(const char* name) {
+  void* function = nullptr;
+  cudaDriverEntryPointQueryResult found;
+#if CUDART_VERSION >= 12050
+  check(cudaGetDriverEntryPointByVersion(name, &function, 12000, cudaEnableDefault, &found), name);
+#else
+  check(cudaGetDriverEntryPoint(name, &function, cudaEnableDefault, &found), name);
+#endif
+  if (found != cudaDriverEntryPointSuccess) throw Error(ErrorCode::kBackend, std::string("the driver lacks ") + name);
+  return function;
+}
+
+// Which context is current in a thread. The runtime knows only devices, and names device 0 where there is none.
+struct Contexts {
+  CUresult (*get)(CUcontext*) = reinterpret_cast<decltype(get)>(driver_function("cuCtxGetCurrent"));
+  CUresult (*set)(CUcontext) = reinterpret_cast<decltype(set)>(driver_function("cuCtxSetCurrent"));
+};
+const Contexts& contexts() {
+  static const Contexts functions;
+  return functions;
+}
+
+CUcontext current_context() {
+  CUcontext context = nullptr;
+  contexts().get(&context);  // where it fails, so does choosing a device
+  return context;
+}
+
 cudaStream_t stream_of(StreamHandle handle) { return static_cast<cudaStream_t>(handle); }
 
 }  // namespace
@@ -29,8 +84,7 @@ int device_count(std::string& why) {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaSuccess && count > 0) return count;
-  cudaGetLastError();
-  why = error == cudaSuccess ? "there is none" : cudaGetErrorString(error);
+  why = reason(error);
   return 0;
 }
 
@@ -44,18 +98,11 @@ DeviceProperties device_properties(int device) {
           .memory_bytes = p.totalGlobalMem};
 }
 
-DeviceGuard::DeviceGuard(int device) {
-  check(cudaGetDevice(&previous_), "the current device");
-  if (previous_ != device) check(cudaSetDevice(device), "choosing the device");
-  device_ = device;
+DeviceGuard::DeviceGuard(int device) : previous_(current_context()) {
+  check(cudaSetDevice(device), "choosing the device");
 }
-DeviceGuard::DeviceGuard(int device, std::nothrow_t) noexcept : previous_(device), device_(device) {
-  cudaGetDevice(&previous_);
-  if (previous_ != device) cudaSetDevice(device);
-}
-DeviceGuard::~DeviceGuard() {
-  if (previous_ != device_) cudaSetDevice(previous_);
-}
+DeviceGuard::DeviceGuard(int device, std::nothrow_t) noexcept : previous_(current_context()) { cudaSetDevice(device); }
+DeviceGuard::~DeviceGuard() { contexts().set(static_cast<CUcontext>(previous_)); }
 
 DeviceBuffer::DeviceBuffer(std::size_t bytes) : size_(bytes) {
   void* data = nullptr;

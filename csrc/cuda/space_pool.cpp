@@ -28,6 +28,11 @@ std::shared_ptr<SpacePool> SpacePool::of(int device) {
 
 SpacePool::SpacePool(int device) : device_(device), kept_limit_(device_properties(device).memory_bytes / kKeptShare) {}
 
+SpacePool::~SpacePool() {
+  if (!origin_.is_forked_child()) return;
+  for (Kept& kept : kept_) static_cast<void>(kept.space.release());  // CUDA cannot be called to free it
+}
+
 std::shared_ptr<Space> SpacePool::take(const void* owner, const Geometry& geometry, int images, Direction direction) {
   std::unique_ptr<Space> space = find(owner, geometry, images, direction);
   if (!space) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "codec/process.h"
 #include "cuda/space.h"
 
 namespace treenet::cuda {
@@ -19,6 +20,7 @@ class SpacePool : public std::enable_shared_from_this<SpacePool> {
   static std::shared_ptr<SpacePool> of(int device);
 
   explicit SpacePool(int device);
+  ~SpacePool();
 
   // A space that no call uses, the device's work on it done. It comes back here when the last holder lets go. Recorded
   // launches have their owner's weights in them, so a space stays with its owner.
@@ -40,6 +42,7 @@ class SpacePool : public std::enable_shared_from_this<SpacePool> {
   // Frees the spaces that are unwanted; those unused for longest are asked about first.
   void remove(const std::function<bool(const Kept&)>& unwanted) noexcept;
 
+  const Origin origin_;
   const int device_;
   const std::size_t kept_limit_;
   std::mutex mutex_;

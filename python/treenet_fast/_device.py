@@ -5,6 +5,7 @@ Images in that memory are torch's tensors. torch is imported only where there is
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ _NAME = re.compile(r"(cpu|cuda)(?::([0-9]{1,9}))?")
 _BATCH = 32
 
 
-@cache
+@cache  # in this process: in one that is forked they may be of no use
 def cuda_devices() -> tuple[tuple[str, ...], str]:
     """The names of the GPUs that codecs can use, by their number; and where there is none, why."""
     names, why = _native.cuda_devices()
@@ -43,6 +44,10 @@ def cuda_devices() -> tuple[tuple[str, ...], str]:
     if not torch.cuda.is_available():
         return (), f"torch {torch.__version__} cannot use CUDA: install a build of it that can"
     return tuple(names[: torch.cuda.device_count()]), ""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=cuda_devices.cache_clear)
 
 
 def choose(device: Device | None) -> int | None:
@@ -130,6 +135,7 @@ class DeviceEngine:
         self.native = native
         self._device = device
         self._current_stream = current_stream
+        self._process = os.getpid()
 
     @property
     def device(self) -> str:
@@ -143,7 +149,7 @@ class DeviceEngine:
             places = [_place(image) for image in pixels]
             return _native.encode_at(self.native, places, first.height, first.width, quality, first.grey, stream)
 
-        stream = self._current_stream()
+        stream = self._stream()
         return in_groups(
             pictures, lambda one: (one.height, one.width, one.grey), self._with_memory(of_one_size), _BATCH
         )
@@ -155,8 +161,21 @@ class DeviceEngine:
             _native.decode_at(self.native, [one.data for one in batch], places, NO_LIMIT, stream)
             return [_given(image, output) for image in pixels]
 
-        stream = self._current_stream()
+        stream = self._stream()
         return in_groups(streams, lambda one: (one.info.height, one.info.width), self._with_memory(of_one_size), _BATCH)
+
+    def _stream(self) -> int:
+        """The stream for a call.
+
+        Raises:
+            BackendError: this is another process than that of the engine.
+        """
+        if os.getpid() != self._process:
+            raise BackendError(
+                "the codec was made before this process was forked, and a process that is forked after CUDA was used "
+                "cannot use it: start processes by 'spawn' instead, as multiprocessing.get_context('spawn') does"
+            )
+        return self._current_stream()
 
     def _pixels(self, pictures: list[Picture]) -> list[torch.Tensor]:
         """u8 `[H, W, 1 or 3]` on the device: the caller's own tensors where they are that."""

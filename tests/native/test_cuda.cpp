@@ -1,5 +1,8 @@
 // The CUDA backend, its kernels run by the emulation: the bytes, pixels and intermediate tensors of the scalar kernels,
 // for all sizes, batches, layouts of pixels, and orders in which threads run.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -117,6 +120,25 @@ TEST("batches, of several qualities and of grey images, planar and upside down")
   }
   device.decode(parsed, outs);
   for (int i = 0; i < kImages; ++i) CHECK(results[i] == testing::decode(scalar, streams[i], i == 2));
+}
+
+TEST("a forked child is told so, and leaves the device's memory alone") {
+  auto device = std::make_unique<Codec>(model(), std::make_unique<cuda::CudaBackend>(*model(), 0, 1));
+  const Bytes pixels = image(16, 16);
+  const Bytes stream = testing::encode(*device, pixels, 16, 16, 50);
+  const pid_t child = fork();
+  if (child == 0) {
+    CHECK_ERROR(testing::encode(*device, pixels, 16, 16, 50), ErrorCode::kBackend, "before this process was forked");
+    CHECK_ERROR(testing::decode(*device, stream), ErrorCode::kBackend, "'spawn'");
+    CHECK_ERROR(device->release(), ErrorCode::kBackend, "'spawn'");
+    device.reset();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK_EQUAL(WEXITSTATUS(status), 0);
+  CHECK(testing::encode(*device, pixels, 16, 16, 50) == stream);
 }
 
 TEST("a device that is not there") {

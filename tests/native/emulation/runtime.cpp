@@ -2,12 +2,14 @@
 #include "cuda/runtime.h"
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
 #include <vector>
 
 #include "codec/error.h"
+#include "codec/process.h"
 #include "emulation/emulation.h"
 #include "emulation/stream.h"
 
@@ -44,7 +46,10 @@ std::shared_ptr<void> allocate_on_device(std::size_t bytes) {
   }
   std::shared_ptr<void> data = allocate(bytes);
   void* const address = data.get();
-  return {address, [data = std::move(data), bytes](void*) { in_use -= bytes; }};
+  return {address, [data = std::move(data), bytes, origin = Origin()](void*) {
+            if (origin.is_forked_child()) std::abort();  // as CUDA may
+            in_use -= bytes;
+          }};
 }
 
 void copy(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
@@ -76,8 +81,8 @@ DeviceProperties device_properties(int device) {
   return {"emulated", 9, 0, 4, memory};
 }
 
-DeviceGuard::DeviceGuard(int device) : previous_(0), device_(device) { check_device(device); }
-DeviceGuard::DeviceGuard(int device, std::nothrow_t) noexcept : previous_(0), device_(device) {}
+DeviceGuard::DeviceGuard(int device) { check_device(device); }
+DeviceGuard::DeviceGuard(int, std::nothrow_t) noexcept {}
 DeviceGuard::~DeviceGuard() = default;
 
 DeviceBuffer::DeviceBuffer(std::size_t bytes) : data_(allocate_on_device(bytes)), size_(bytes) {}
