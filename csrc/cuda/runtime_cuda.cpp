@@ -171,6 +171,7 @@ struct Graph::State {
 Graph::Graph(const std::function<void(StreamHandle)>& work) : state_(std::make_unique<State>()) {
   const Stream stream;
   const cudaStream_t handle = stream_of(stream.handle());
+  // Other threads may allocate meanwhile; `work` may not.
   check(cudaStreamBeginCapture(handle, cudaStreamCaptureModeThreadLocal), "recording kernels");
   cudaGraph_t graph = nullptr;
   try {

@@ -133,8 +133,14 @@ Space::Space(const Geometry& g, int images, Direction direction)
 }
 
 void Space::run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work) {
-  if (!graphs_[number]) graphs_[number] = std::make_unique<Graph>(work);
-  graphs_[number]->launch(stream);
+  Launches& launches = launches_[number];
+  if (!launches.loaded) {
+    work(stream);
+    launches.loaded = true;
+    return;
+  }
+  if (!launches.graph) launches.graph = std::make_unique<Graph>(work);
+  launches.graph->launch(stream);
 }
 
 }  // namespace treenet::cuda

@@ -75,7 +75,9 @@ class Space {
   DeviceMemory device;
   SharedMemory shared, shared_device;
 
-  // Puts `work` into the stream: recorded as launch `number` when it is first run.
+  // Puts `work`, which is the same for a number, into the stream. It is recorded when it is run for the second time:
+  // the first loads what the driver loads when it is first used, which cannot be done while recording; and sizes that
+  // are seen once need no recording.
   void run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work);
 
   Event done;  // of the last call
@@ -83,7 +85,11 @@ class Space {
  private:
   DeviceBuffer device_memory_;
   PinnedBuffer shared_memory_;
-  std::array<std::unique_ptr<Graph>, 3> graphs_;
+  struct Launches {
+    bool loaded = false;
+    std::unique_ptr<Graph> graph;
+  };
+  std::array<Launches, 3> launches_;
 };
 
 }  // namespace treenet::cuda

@@ -68,7 +68,7 @@ TEST("all tensors of the encoder and of the decoder are those of the scalar kern
 TEST("recorded launches serve all calls of a size") {
   const Codec device = device_codec(), scalar = scalar_codec();
   for (const unsigned seed : {1u, 2u}) {
-    for (const int quality : {1, 100}) {
+    for (const int quality : {1, 50, 100}) {
       const Bytes pixels = image(40, 50, seed);
       const Bytes stream = testing::encode(scalar, pixels, 40, 50, quality);
       CHECK(testing::encode(device, pixels, 40, 50, quality) == stream);

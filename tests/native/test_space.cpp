@@ -1,0 +1,32 @@
+// The memory of one batch, and its launches.
+#include <vector>
+
+#include "check.h"
+#include "cuda/space.h"
+
+namespace treenet::cuda {
+namespace {
+
+TEST("launches are recorded when they are run again") {
+  Space space(Geometry(16, 16), 1, Direction::kEncode);
+  const Stream stream;
+  std::vector<StreamHandle> given;
+  const auto work = [&](StreamHandle into) {
+    given.push_back(into);
+    fill_zero(space.device.psi, 1, into);
+  };
+  auto* const byte = reinterpret_cast<unsigned char*>(space.device.psi);
+  for (const int put : {1, 2, 2}) {
+    *byte = 1;
+    space.run(0, stream.handle(), work);
+    CHECK_EQUAL(*byte, 0);
+    CHECK_EQUAL(given.size(), static_cast<std::size_t>(put));
+  }
+  CHECK(given[0] == stream.handle());
+  CHECK(given[1] != stream.handle());
+  space.run(1, stream.handle(), work);
+  CHECK_EQUAL(given.size(), 3u);
+}
+
+}  // namespace
+}  // namespace treenet::cuda
