@@ -63,7 +63,7 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
-// Page-locked memory of the host that the current device reads and writes at `device_as`.
+// Page-locked memory of the host that devices read and write at the same address.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;
@@ -73,14 +73,9 @@ class PinnedBuffer {
   T* as() const {
     return static_cast<T*>(data_.get());
   }
-  template <class T>
-  T* device_as() const {
-    return static_cast<T*>(device_data_);
-  }
 
  private:
   std::shared_ptr<void> data_;
-  void* device_data_ = nullptr;
   std::size_t size_ = 0;
 };
 

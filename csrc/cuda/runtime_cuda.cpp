@@ -116,13 +116,12 @@ DeviceBuffer::DeviceBuffer(std::size_t bytes) : size_(bytes) {
 
 PinnedBuffer::PinnedBuffer(std::size_t bytes) : size_(bytes) {
   void* data = nullptr;
-  const cudaError_t error = cudaHostAlloc(&data, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
+  const cudaError_t error = cudaHostAlloc(&data, bytes, cudaHostAllocPortable);
   if (error != cudaSuccess) {
     cudaGetLastError();
     fail("allocating " + std::to_string(bytes >> 20) + " MiB of page-locked memory", error);
   }
   data_ = {data, [](void* memory) { cudaFreeHost(memory); }};
-  check(cudaHostGetDevicePointer(&device_data_, data, 0), "mapping page-locked memory");
 }
 
 Stream::Stream() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "codec/geometry.h"
 #include "cuda/kernels.h"
@@ -23,10 +24,10 @@ struct CodedStage {
   std::int16_t* symbols;    // [image][capacity]
 };
 
-// What host and device share. Both see the same structure, each at its own addresses.
+// What host and device share, in the host's memory.
 struct SharedMemory {
   PixelPlane* pixels;               // [image]
-  float* gain;                      // [image][4][32]
+  float* gain;                      // [image][4][32], right behind
   std::int16_t* hyper_symbols;      // [image][4 hyper_height hyper_width 32], in the order of coding
   std::array<CodedStage, 2> coded;  // by parity
 };
@@ -70,10 +71,10 @@ class Space {
   int segment_rows() const { return geometry.segments[0].y_end; }
   int hyper_segment_rows() const { return geometry.segments[0].z_end; }
   std::size_t bytes_of_sums() const;  // of both levels and middles
-  std::size_t bytes_of_call() const;  // of pixels and gain, which lie one behind the other in both memories
+  std::size_t bytes_of_call() const;  // of pixels and gain
 
   DeviceMemory device;
-  SharedMemory shared, shared_device;
+  SharedMemory shared;
 
   // Puts `work`, which is the same for a number, into the stream. It is recorded when it is run for the second time:
   // the first loads what the driver loads when it is first used, which cannot be done while recording; and sizes that
@@ -83,8 +84,8 @@ class Space {
   Event done;  // of the last call
 
  private:
-  DeviceBuffer device_memory_;
-  PinnedBuffer shared_memory_;
+  std::vector<DeviceBuffer> device_memory_;  // one, unless guarded
+  std::vector<PinnedBuffer> shared_memory_;
   struct Launches {
     bool loaded = false;
     std::unique_ptr<Graph> graph;

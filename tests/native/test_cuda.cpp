@@ -14,6 +14,7 @@
 #include "codec_fixtures.h"
 #include "cuda/backend.h"
 #include "emulation/schedule.h"
+#include "guarded_pieces.h"
 
 namespace treenet {
 namespace {
@@ -120,6 +121,19 @@ TEST("batches, of several qualities and of grey images, planar and upside down")
   }
   device.decode(parsed, outs);
   for (int i = 0; i < kImages; ++i) CHECK(results[i] == testing::decode(scalar, streams[i], i == 2));
+}
+
+TEST("nothing goes beyond a piece of a batch's memory") {
+  const testing::GuardedPieces guards;
+  const Codec device = device_codec(), scalar = scalar_codec();
+  for (const auto& [height, width] : {std::pair{1, 1}, {16, 80}, {65, 33}}) {
+    const std::vector<Bytes> images{image(height, width, 1), image(height, width, 2)};
+    const ImageView views[] = {ImageView::dense(images[0].data(), height, width),
+                               ImageView::dense(images[1].data(), height, width)};
+    const std::vector<Bytes> streams = device.encode(views, 100, false);
+    CHECK(streams == scalar.encode(views, 100, false));
+    for (const Bytes& stream : streams) CHECK(testing::decode(device, stream) == testing::decode(scalar, stream));
+  }
 }
 
 TEST("a forked child is told so, and leaves the device's memory alone") {

@@ -3,9 +3,25 @@
 
 #include "check.h"
 #include "cuda/space.h"
+#include "emulation/emulation.h"
+#include "guarded_pieces.h"
 
 namespace treenet::cuda {
 namespace {
+
+TEST("pieces lie in one allocation, or apart") {
+  const Geometry geometry(16, 16);
+  const std::size_t bytes = Space::device_bytes(geometry, 1, Direction::kEncode);
+  {
+    const Space space(geometry, 1, Direction::kEncode);
+    CHECK_EQUAL(emulation::memory_in_use(), bytes);
+  }
+  const testing::GuardedPieces guards;
+  const Space space(geometry, 1, Direction::kEncode);
+  CHECK(emulation::memory_in_use() < bytes);  // nothing is rounded up
+  const Space decoder(geometry, 1, Direction::kDecode);
+  CHECK(decoder.device.latents == nullptr);
+}
 
 TEST("launches are recorded when they are run again") {
   Space space(Geometry(16, 16), 1, Direction::kEncode);

@@ -87,7 +87,7 @@ DeviceGuard::~DeviceGuard() = default;
 
 DeviceBuffer::DeviceBuffer(std::size_t bytes) : data_(allocate_on_device(bytes)), size_(bytes) {}
 
-PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(allocate(bytes)), device_data_(data_.get()), size_(bytes) {}
+PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(allocate(bytes)), size_(bytes) {}
 
 Stream::Stream() : handle_(new StreamState) {}
 Stream::~Stream() { delete static_cast<StreamState*>(handle_); }
