@@ -79,7 +79,7 @@ class PinnedBuffer {
   std::size_t size_ = 0;
 };
 
-// Work in order. Owns its handle.
+// Work in order, before what waits in streams of usual priority. Owns its handle.
 class Stream {
  public:
   Stream();
@@ -107,7 +107,8 @@ class Event {
   Event& operator=(const Event&) = delete;
   void record(StreamHandle stream);
   bool passed() const;
-  void wait() const noexcept;  // on the host
+  void wait() const;             // on the host; reports errors of kernels
+  void settle() const noexcept;  // the same, for destructors
 
  private:
   void* handle_;

@@ -126,7 +126,9 @@ PinnedBuffer::PinnedBuffer(std::size_t bytes) : size_(bytes) {
 
 Stream::Stream() {
   cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+  int least = 0, greatest = 0;
+  check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "the priorities of streams");
+  check(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, greatest), "making a stream");
   handle_ = stream;
 }
 Stream::~Stream() { cudaStreamDestroy(stream_of(handle_)); }
@@ -161,7 +163,8 @@ bool Event::passed() const {
   return true;
 }
 
-void Event::wait() const noexcept { cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)); }
+void Event::wait() const { check(cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)), "running the kernels"); }
+void Event::settle() const noexcept { cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)); }
 
 struct Graph::State {
   cudaGraphExec_t exec = nullptr;

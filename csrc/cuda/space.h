@@ -53,7 +53,7 @@ struct DeviceMemory {
 class Space {
  public:
   Space(const Geometry& geometry, int images, Direction direction);
-  ~Space() { done.wait(); }  // the device may still work on it
+  ~Space() { done.settle(); }  // the device may still work on it
   Space(const Space&) = delete;
   Space& operator=(const Space&) = delete;
 
@@ -81,7 +81,8 @@ class Space {
   // are seen once need no recording.
   void run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work);
 
-  Event done;  // of the last call
+  Stream stream;  // for what needs nothing of the caller's
+  Event done;     // of the last call
 
  private:
   std::vector<DeviceBuffer> device_memory_;  // one, unless guarded

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kKeptShare = 16;  // of the device's memory
 constexpr std::size_t kMostKept = 32;
+constexpr int kMostBusy = 2;  // of one size, before one is waited for
 
 std::size_t bytes_of(const Space& space) { return Space::device_bytes(space.geometry, space.images, space.direction); }
 
@@ -54,17 +55,28 @@ void SpacePool::release(const void* owner) noexcept {
 }
 
 std::unique_ptr<Space> SpacePool::find(const void* owner, const Geometry& geometry, int images, Direction direction) {
-  const std::lock_guard lock(mutex_);
   const auto fits = [&](const Kept& kept) {
     const Space& space = *kept.space;
     return kept.owner == owner && space.geometry.height == geometry.height && space.geometry.width == geometry.width &&
-           space.images == images && space.direction == direction && space.done.passed();
+           space.images == images && space.direction == direction;
   };
-  const auto found = std::find_if(kept_.begin(), kept_.end(), fits);
-  if (found == kept_.end()) return nullptr;
-  std::unique_ptr<Space> space = std::move(found->space);
-  kept_.erase(found);
-  kept_bytes_ -= bytes_of(*space);
+  std::unique_ptr<Space> space;
+  {
+    const std::lock_guard lock(mutex_);
+    int busy = 0;
+    auto found = kept_.end();
+    for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
+      if (!fits(*kept)) continue;
+      const bool done = kept->space->done.passed();
+      if (done || ++busy >= kMostBusy) found = kept;
+      if (done) break;
+    }
+    if (found == kept_.end()) return nullptr;
+    space = std::move(found->space);
+    kept_.erase(found);
+    kept_bytes_ -= bytes_of(*space);
+  }
+  space->done.wait();
   return space;
 }
 

@@ -23,7 +23,8 @@ class SpacePool : public std::enable_shared_from_this<SpacePool> {
   ~SpacePool();
 
   // A space that no call uses, the device's work on it done. It comes back here when the last holder lets go. Recorded
-  // launches have their owner's weights in them, so a space stays with its owner.
+  // launches have their owner's weights in them, so a space stays with its owner. Where the device still works on two
+  // that would do, this waits for the first of them: a caller that is faster than the device gets no further ahead.
   std::shared_ptr<Space> take(const void* owner, const Geometry& geometry, int images, Direction direction);
 
   // Frees the spaces of an owner.

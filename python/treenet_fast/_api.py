@@ -45,7 +45,7 @@ class Codec:
             The bytes and the pixels do not depend on it either. A GPU has none.
         device: None or "cpu" for the CPU; "cuda", "cuda:1" or a `torch.device` for a GPU, "cuda" for torch's current
             one. Nor do the bytes and the pixels depend on it. On a GPU `threads` share what is left to the CPU, the
-            coding of symbols, and all work is in torch's current stream of that GPU.
+            coding of symbols, and pixels are read and written in torch's current stream of that GPU.
 
     Raises:
         ModelFileError: the model file cannot be read or is not sound.

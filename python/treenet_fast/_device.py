@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 Device: TypeAlias = "str | torch.device"
 
 _NAME = re.compile(r"(cpu|cuda)(?::([0-9]{1,9}))?")
-# Images of a long list that are copied to the device, or from it, at once: its memory need not hold them all. Nor does
-# the native code take more.
+# Images of a long list that are copied to the device, or from it, at once: its memory need not hold them all.
 _BATCH = 32
 
 
@@ -120,11 +119,11 @@ def _asked_of_cuda(question: Callable[[Any], int]) -> int:
 class DeviceEngine:
     """An engine that works on the memory of a torch device, in batches of images of one size.
 
-    All that it does is done in one stream, torch's current one of the device: images are read after what the caller
-    has put there, and pixels can be used by what the caller puts there next. So torch, which hands memory on in the
-    order of the stream that it was taken in, may have that of a tensor back as soon as the engine lets go of it, and
-    nothing needs `record_stream`. Nor does the device have to be the current one: torch and the native codec are both
-    told which it is.
+    It uses torch's memory in one stream, torch's current one of the device: images are read after what the caller has
+    put there, and pixels can be used by what the caller puts there next. So torch, which hands memory on in the order
+    of the stream that it was taken in, may have that of a tensor back as soon as the engine lets go of it, and nothing
+    needs `record_stream`. Nor does the device have to be the current one: torch and the native codec are both told
+    which it is.
 
     Args:
         native: works on the memory of `device`.

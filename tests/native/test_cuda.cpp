@@ -13,7 +13,7 @@
 #include "codec/codec.h"
 #include "codec_fixtures.h"
 #include "cuda/backend.h"
-#include "emulation/schedule.h"
+#include "emulation/emulation.h"
 #include "guarded_pieces.h"
 
 namespace treenet {
@@ -121,6 +121,45 @@ TEST("batches, of several qualities and of grey images, planar and upside down")
   }
   device.decode(parsed, outs);
   for (int i = 0; i < kImages; ++i) CHECK(results[i] == testing::decode(scalar, streams[i], i == 2));
+}
+
+TEST("batches beyond what fits go through in parts, beside each other") {
+  constexpr int kHeight = 20, kWidth = 45;
+  const Geometry geometry(kHeight, kWidth);
+  cuda::emulation::set_memory(3 * 64 * cuda::Space::device_bytes(geometry, 1, cuda::Direction::kDecode));
+  auto backend = std::make_unique<cuda::CudaBackend>(*model(), 0, 2);
+  CHECK_EQUAL(backend->max_batch(geometry), 3);
+  const Codec device(model(), std::move(backend)), scalar = scalar_codec();
+  std::vector<Bytes> images;
+  std::vector<ImageView> views;
+  for (unsigned seed = 0; seed < 5; ++seed) images.push_back(image(kHeight, kWidth, seed));
+  for (const Bytes& pixels : images) views.push_back(ImageView::dense(pixels.data(), kHeight, kWidth));
+  cuda::emulation::set_busy(true);
+  const std::vector<Bytes> streams = device.encode(views, 50, false);
+  std::vector<ParsedStream> parsed;
+  std::vector<PixelsOut> outs;
+  std::vector<Bytes> results(images.size(), Bytes(images[0].size()));
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    parsed.push_back(testing::parse(streams[i]));
+    outs.push_back(PixelsOut::dense(results[i].data(), kHeight, kWidth, false));
+  }
+  device.decode(parsed, outs);
+  cuda::emulation::set_busy(false);
+  cuda::emulation::set_memory(std::size_t{1} << 30);
+  CHECK(streams == scalar.encode(views, 50, false));
+  for (std::size_t i = 0; i < streams.size(); ++i) CHECK(results[i] == testing::decode(scalar, streams[i]));
+}
+
+TEST("how many images go through at once") {
+  const cuda::CudaBackend backend(*model(), 0, 1);
+  CHECK_EQUAL(backend.max_batch(Geometry(16, 16)), 32);
+  CHECK_EQUAL(backend.max_batch(Geometry(512, 768)), 1);  // of 1 GiB
+  cuda::emulation::set_memory(std::size_t{80} << 30);
+  const cuda::CudaBackend larger(*model(), 0, 1);
+  cuda::emulation::set_memory(std::size_t{1} << 30);
+  CHECK_EQUAL(larger.max_batch(Geometry(512, 768)), 10);
+  CHECK_EQUAL(larger.max_batch(Geometry(1080, 1920)), 8);
+  CHECK_EQUAL(larger.max_batch(Geometry(8000, 12000)), 1);
 }
 
 TEST("nothing goes beyond a piece of a batch's memory") {

@@ -44,6 +44,23 @@ TEST("all that use a device share its pool") {
   CHECK(SpacePool::of(0) == pool);
 }
 
+TEST("no more than two spaces of a size are made while the device works") {
+  const auto pool = std::make_shared<SpacePool>(0);
+  std::vector<const Space*> used;
+  emulation::set_busy(true);
+  for (int i = 0; i < 5; ++i) {
+    const auto space = pool->take(&kOwner, kSmall, 1, kDirection);
+    CHECK(space->done.passed());
+    used.push_back(space.get());
+    space->done.record(nullptr);
+  }
+  emulation::set_busy(false);
+  CHECK(used[0] != used[1]);
+  const std::vector<const Space*> in_turn{used[0], used[1], used[0], used[1], used[0]};
+  CHECK(used == in_turn);
+  CHECK_EQUAL(memory_in_use(), 2 * bytes_of(kSmall));
+}
+
 TEST("a sixteenth of the memory is kept, of what was used last") {
   const Memory memory(16 * 3 * bytes_of(kLarge));
   const auto pool = std::make_shared<SpacePool>(0);
