@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -276,6 +277,20 @@ def test_codecs_survive_a_fork(thumbnail, thumbnail_stream):
     finally:
         child.kill()
         child.join()
+
+
+def test_released_memory_goes_back_to_the_system():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    codec = Codec(threads=1)
+    image = np.full((1536, 1536, 3), 100, np.uint8)
+    stream = codec.compress(image)
+    codec.decompress(stream, "numpy")  # its largest buffers are beyond what malloc keeps for itself
+    kept = resident()
+    codec.release()
+    assert resident() < kept - 64 * 2**20
+    assert codec.compress(image) == stream
 
 
 def test_torch_is_not_imported_for_arrays():

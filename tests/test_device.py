@@ -1,5 +1,7 @@
 """Codecs on GPUs. Where there is none, the same engine runs with a native codec of the CPU and tensors of the CPU."""
 
+import multiprocessing
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -342,17 +344,115 @@ def test_other_arguments(codec):
         codec.decompress([None])
 
 
-def test_lack_of_memory(codec, cpu, monkeypatch):
+class Memory:
+    """Lacks for the next calls of torch's, or of the native code's."""
+
+    def __init__(self, monkeypatch):
+        self.lacks = 0
+        self.log = []
+        self._watch(monkeypatch, _device.DeviceEngine, ("_pixels", "_room"), torch.cuda.OutOfMemoryError("torch's"))
+        self._watch(monkeypatch, _native, ("encode_at", "decode_at"), errors.DeviceMemoryError("ours"))
+        self._watch(monkeypatch, _native, ("release",))
+        self._watch(monkeypatch, torch.cuda, ("empty_cache",))
+
+    def _watch(self, monkeypatch, place, names, error=None):
+        for name in names:
+            real = getattr(place, name)
+
+            def call(*arguments, name=name, real=real):
+                self.log.append(name)
+                if error and self.lacks and self.lacking == name:
+                    self.lacks -= 1
+                    raise error
+                return real(*arguments)
+
+            monkeypatch.setattr(place, name, call)
+
+
+@pytest.mark.parametrize("where", ["torch's", "ours"])
+def test_lack_of_memory(where, codec, cpu, monkeypatch):
     stream = cpu.compress(RGB)
-
-    def fail(*_):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-
-    for name in ("_pixels", "_room"):
-        monkeypatch.setattr(_device.DeviceEngine, name, fail)
-    for call in (lambda: codec.compress(RGB), lambda: codec.decompress(stream)):
-        with pytest.raises(errors.BackendError, match=f"{codec.device} has too little memory"):
+    memory = Memory(monkeypatch)
+    calls = {
+        ("_pixels", "encode_at"): lambda: codec.compress([RGB, SMALL])[0] == stream,
+        ("_room", "decode_at"): lambda: np.array_equal(
+            codec.decompress(stream, "numpy"), cpu.decompress(stream, "numpy")
+        ),
+    }
+    for names, call in calls.items():
+        memory.lacking = names[where == "ours"]
+        memory.lacks = 1  # and then there is enough
+        memory.log.clear()
+        assert call()
+        begun = memory.log.index(memory.lacking) + 1
+        assert memory.log[begun : begun + 3] == ["release", "empty_cache", names[0]]
+        memory.lacks = 2
+        with pytest.raises(errors.DeviceMemoryError, match=f"{codec.device} has too little memory: .*{where}"):
             call()
+        assert memory.lacks == 0
+        assert call()
+
+
+def test_release(codec, cpu):
+    stream = codec.compress(RGB)
+    codec.release()
+    assert codec.compress(RGB) == stream == cpu.compress(RGB)
+
+
+def test_release_is_of_all_models(monkeypatch):
+    codec = Codec(threads=1)
+    own = Codec(next(name for name in models.names() if name != models.DEFAULT), threads=1)
+    codec.decompress(own.compress(SMALL))
+    released = []
+    monkeypatch.setattr(_native, "release", released.append)
+    codec.release()
+    assert released == [codec._engine.native, *(engine.native for engine in codec._others.values())]
+    assert len(released) == 2
+
+
+def in_forked_child(call):
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(call()))
+    child.start()
+    try:
+        assert receiver.poll(60)
+        result = receiver.recv()
+        child.join(60)
+        assert child.exitcode == 0
+        return result
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_a_forked_process_is_told_so(codec, monkeypatch):
+    stream = codec.compress(SMALL)
+    monkeypatch.setattr(codec._engine, "_current_stream", lambda: pytest.fail("it has begun"))
+
+    def errors_of_calls():
+        found = []
+        for call in (lambda: codec.compress(SMALL), lambda: codec.decompress(stream)):
+            with pytest.raises(errors.BackendError) as error:
+                call()
+            found.append(str(error.value))
+        return found
+
+    for message in in_forked_child(errors_of_calls):
+        assert message.startswith("the codec was made before this process was forked")
+        assert "'spawn'" in message
+
+
+def test_a_forked_process_looks_for_gpus_itself(monkeypatch):
+    monkeypatch.setattr(_native, "cuda_devices", lambda: ([], f"none for process {os.getpid()}"))
+    _device.cuda_devices.cache_clear()
+    try:
+        assert _device.cuda_devices() == ((), f"none for process {os.getpid()}")
+        names, why = in_forked_child(_device.cuda_devices)
+    finally:
+        _device.cuda_devices.cache_clear()
+    assert names == ()
+    assert why not in ("", f"none for process {os.getpid()}")
 
 
 def test_one_codec_in_many_threads(codec, cpu):

@@ -129,6 +129,8 @@ void bind_device(py::module_& module) {
            py::arg("row"), py::arg("column"), py::arg("channel"));
   module.def("cuda_devices", &cuda_devices, "Names of the usable CUDA devices; if there is none, the reason.");
   module.def("codec_on_cuda", &on_cuda, py::arg("model"), py::arg("device"), py::arg("threads"));
+  module.def("release", &Codec::release, py::arg("codec"), py::call_guard<py::gil_scoped_release>(),
+             "Frees the memory that a codec keeps for calls to come.");
   module.def("encode_at", &encode_at, py::arg("codec"), py::arg("images"), py::arg("height"), py::arg("width"),
              py::arg("quality"), py::arg("grey"), py::arg("stream"),
              "A batch of images of one size to streams. Reads memory of the codec's backend.");

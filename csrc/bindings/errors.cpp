@@ -32,6 +32,8 @@ const char* class_of(ErrorCode code) {
       return "InvalidArgumentError";
     case ErrorCode::kBackend:
       return "BackendError";
+    case ErrorCode::kDeviceMemory:
+      return "DeviceMemoryError";
   }
   return "TreeNetError";
 }

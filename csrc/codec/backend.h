@@ -2,7 +2,8 @@
 // stages, the coding of symbols, and the bytes; a backend owns the networks, and where and how they run.
 //
 // Pixels are in the memory that the backend works on; symbols and their tables are in the host's. Images go through in
-// batches of one size, as many at once as the backend takes.
+// batches of one size, as many at once as the backend takes. What runs on a device does so while the host codes the
+// symbols of another batch: `encode` and `finish` need not wait for it.
 #pragma once
 
 #include <cstddef>
@@ -62,8 +63,10 @@ class Encoding {
  public:
   virtual ~Encoding() = default;
 
-  // The symbols of one stage of a segment and their tables, in coding order: there when `encode` returns, and as long
-  // as the encoding. Any number of threads may ask.
+  // Returns when the symbols are there.
+  virtual void wait() = 0;
+  // Then: the symbols of one stage of a segment and their tables, in coding order. They are there as long as the
+  // encoding. Any number of threads may ask.
   virtual StageSymbols stage(int image, int segment, Stage stage) const = 0;
 };
 
@@ -102,12 +105,15 @@ class Backend {
   // How many images of this size `encode` and `decode` take at once; 1 or more.
   virtual int max_batch(const Geometry& geometry) const = 0;
 
-  // Images of this size to symbols, all of them at one quality.
+  // Begins to turn images of this size into symbols, all of them at one quality.
   virtual std::unique_ptr<Encoding> encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
                                            const Call& call) = 0;
   // As many images as qualities.
   virtual std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities,
                                            const Call& call) = 0;
+
+  // Frees memory that is kept for calls to come.
+  virtual void release() = 0;
 };
 
 }  // namespace treenet

@@ -29,6 +29,14 @@ BufferPool::Lease BufferPool::take(std::size_t size) {
   return Lease(shared_from_this(), AlignedBuffer(size));
 }
 
+void BufferPool::release() {
+  if (origin_.is_forked_child()) return;
+  std::vector<AlignedBuffer> kept;  // freed when the lock is gone
+  const std::lock_guard lock(mutex_);
+  kept.swap(free_);
+  kept_ = 0;
+}
+
 void BufferPool::give_back(AlignedBuffer buffer) noexcept {
   if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);

@@ -47,6 +47,9 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   // At least `size` bytes, contents arbitrary.
   Lease take(std::size_t size);
 
+  // Frees the buffers that are kept.
+  void release();
+
  private:
   void give_back(AlignedBuffer buffer) noexcept;
 

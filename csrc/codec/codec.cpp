@@ -32,11 +32,19 @@ void check_size(int height, int width) {
   }
 }
 
-// Calls part(first, count) for the parts of a batch that the backend takes at once.
-template <class Part>
-void for_each_part(std::size_t count, int at_once, Part part) {
-  const auto step = static_cast<std::size_t>(at_once);
-  for (std::size_t first = 0; first < count; first += step) part(first, std::min(step, count - first));
+// The parts of a batch, of like size, that the backend takes at once.
+struct Part {
+  std::size_t first, count;
+};
+std::vector<Part> parts_of(std::size_t count, int at_once) {
+  const auto most = static_cast<std::size_t>(at_once);
+  const std::size_t parts = (count + most - 1) / most;
+  std::vector<Part> result;
+  for (std::size_t i = 0; i < parts; ++i) {
+    const std::size_t first = count * i / parts;
+    result.push_back({first, count * (i + 1) / parts - first});
+  }
+  return result;
 }
 
 // Calls task(image, segment) for all segments of a batch, in one loop of the pool: an image's alone can be too few.
@@ -68,32 +76,38 @@ std::vector<std::vector<std::uint8_t>> Codec::encode(std::span<const ImageView> 
   std::vector<std::vector<std::uint8_t>> streams(images.size());
   if (images.empty()) return streams;
   const Geometry geometry(images[0].height, images[0].width);
-  for_each_part(images.size(), backend_->max_batch(geometry), [&](std::size_t first, std::size_t count) {
-    encode_batch(geometry, images.subspan(first, count), quality, grey, call, std::span(streams).subspan(first, count));
-  });
+  StreamInfo info{.quality = quality, .grey = grey, .width = geometry.width, .height = geometry.height};
+  std::copy_n(model_->hash.begin(), info.model_id.size(), info.model_id.begin());
+
+  const std::vector<Part> parts = parts_of(images.size(), backend_->max_batch(geometry));
+  const auto begin = [&](const Part& part) {
+    return backend_->encode(geometry, images.subspan(part.first, part.count), quality, call);
+  };
+  std::unique_ptr<Encoding> next = begin(parts[0]);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::unique_ptr<Encoding> encoding = std::move(next);
+    if (i + 1 < parts.size()) next = begin(parts[i + 1]);  // a device works on it while these are coded
+    encoding->wait();
+    write_batch(geometry, *encoding, info, std::span(streams).subspan(parts[i].first, parts[i].count));
+  }
   return streams;
 }
 
-void Codec::encode_batch(const Geometry& geometry, std::span<const ImageView> images, int quality, bool grey,
-                         const Call& call, std::span<std::vector<std::uint8_t>> streams) const {
+void Codec::write_batch(const Geometry& geometry, const Encoding& encoding, const StreamInfo& info,
+                        std::span<std::vector<std::uint8_t>> streams) const {
   ThreadPool& threads = backend_->threads();
-  const std::unique_ptr<const Encoding> encoding = backend_->encode(geometry, images, quality, call);
-
   const std::size_t segments = geometry.segments.size();
-  std::vector<std::vector<std::vector<std::uint8_t>>> payloads(images.size());
+  std::vector<std::vector<std::vector<std::uint8_t>>> payloads(streams.size());
   for (auto& payload : payloads) payload.resize(segments);
-  for_each_segment(threads, images.size(), geometry, [&](std::size_t image, std::size_t segment) {
+  for_each_segment(threads, streams.size(), geometry, [&](std::size_t image, std::size_t segment) {
     std::array<StageSymbols, kStages> stages;
-    for (const Stage stage : kCodingOrder) stages[stage] = encoding->stage(image, segment, stage);
+    for (const Stage stage : kCodingOrder) stages[stage] = encoding.stage(image, segment, stage);
     encode_segment(*model_->tables, stages, payloads[image][segment]);
   });
-
-  StreamInfo info{.quality = quality, .grey = grey, .width = geometry.width, .height = geometry.height};
-  std::copy_n(model_->hash.begin(), info.model_id.size(), info.model_id.begin());
-  threads.run(static_cast<std::int64_t>(images.size()), [&](std::int64_t image) {
+  threads.run(static_cast<std::int64_t>(streams.size()), [&](std::int64_t image) {
     Crc32 crc;
     for (std::size_t segment = 0; segment < segments; ++segment) {
-      for (const Stage stage : kCodingOrder) crc.update(encoding->stage(image, segment, stage).symbols);
+      for (const Stage stage : kCodingOrder) crc.update(encoding.stage(image, segment, stage).symbols);
     }
     StreamInfo own = info;
     own.symbols_crc = crc.value();
@@ -112,9 +126,9 @@ void Codec::decode(std::span<const ParsedStream> streams, std::span<const Pixels
   for (const ParsedStream& stream : streams) check_model(stream.header, model_->hash);
   if (streams.empty()) return;
   const Geometry geometry(streams[0].header.height, streams[0].header.width);
-  for_each_part(streams.size(), backend_->max_batch(geometry), [&](std::size_t first, std::size_t count) {
-    decode_batch(geometry, streams.subspan(first, count), pixels.subspan(first, count), call);
-  });
+  for (const Part& part : parts_of(streams.size(), backend_->max_batch(geometry))) {
+    decode_batch(geometry, streams.subspan(part.first, part.count), pixels.subspan(part.first, part.count), call);
+  }
 }
 
 void Codec::decode_batch(const Geometry& geometry, std::span<const ParsedStream> streams,

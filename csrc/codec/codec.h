@@ -38,10 +38,13 @@ class Codec {
   // kWrongModel, kCorrupt.
   void decode(std::span<const ParsedStream> streams, std::span<const PixelsOut> pixels, const Call& call = {}) const;
 
+  // Frees the memory that is kept for calls to come.
+  void release() const { backend_->release(); }
+
  private:
-  // As many images as the backend takes at once.
-  void encode_batch(const Geometry& geometry, std::span<const ImageView> images, int quality, bool grey,
-                    const Call& call, std::span<std::vector<std::uint8_t>> streams) const;
+  // Of as many images as the backend takes at once. Streams have the header that `info` begins.
+  void write_batch(const Geometry& geometry, const Encoding& encoding, const StreamInfo& info,
+                   std::span<std::vector<std::uint8_t>> streams) const;
   void decode_batch(const Geometry& geometry, std::span<const ParsedStream> streams, std::span<const PixelsOut> pixels,
                     const Call& call) const;
 

@@ -17,7 +17,8 @@ enum class ErrorCode {
   kWrongModel,         // made with another model
   kModelFile,          // the model file breaks a rule of SPEC §9
   kInvalidArgument,    // the caller's mistake
-  kBackend,            // an instruction set that is unknown or that this machine lacks
+  kBackend,            // an instruction set or a device that is unknown, that this machine lacks, or that fails
+  kDeviceMemory,       // a device has too little memory left
 };
 
 class Error : public std::runtime_error {

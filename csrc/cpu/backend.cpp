@@ -82,6 +82,7 @@ class CpuEncoding final : public Encoding {
     }
   }
 
+  void wait() override {}
   StageSymbols stage(int, int segment, Stage stage) const override {
     const StageLists& lists = coded_[segment][stage];
     return {lists.symbols, lists.tables};

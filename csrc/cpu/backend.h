@@ -26,6 +26,8 @@ class CpuBackend final : public Backend {
                                    const Call& call) override;
   std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities, const Call& call) override;
 
+  void release() override { networks_.buffers().release(); }
+
  private:
   Networks networks_;
 };

@@ -11,9 +11,11 @@ namespace treenet::cuda {
 namespace {
 
 constexpr int kOldestMajor = 8;  // products of u8 and s8 with depth 32
-constexpr int kLargestBatch = 32;
-// Shares of the device's memory: of one batch, and of the spaces kept for later.
-constexpr std::size_t kBatchShare = 16, kKeptShare = 4;
+// What goes through at once keeps the device busy, and is little enough that most batches are several: the host codes
+// the symbols of one while the device works on another. So many pixels, within these numbers of images.
+constexpr std::int64_t kBatchPixels = std::int64_t{1} << 22;
+constexpr std::int64_t kLeastImages = 8, kMostImages = 32;
+constexpr std::size_t kBatchShare = 64;  // of the device's memory: two each way can be kept (SpacePool)
 
 DeviceProperties checked_device(int device) {
   std::string why;
@@ -43,11 +45,11 @@ void set_gain(const Space& space, int image, const std::vector<float>& gains, in
   std::copy_n(gains.begin() + std::ptrdiff_t{quality - 1} * kCount, kCount, space.shared.gain + image * kCount);
 }
 
-void launch(Space& space, int number, const Call& call, const std::function<void(const Space&, const Run&)>& work) {
-  if (call.trace != nullptr) {
-    work(space, {call.stream, call.trace});
+void launch(Space& space, int number, const Run& run, const std::function<void(const Space&, const Run&)>& work) {
+  if (run.trace != nullptr) {
+    work(space, run);
   } else {
-    space.run(number, call.stream, [&](StreamHandle stream) { work(space, {stream}); });
+    space.run(number, run.stream, [&](StreamHandle stream) { work(space, {stream}); });
   }
 }
 
@@ -95,7 +97,12 @@ class Symbols {
 
 class CudaEncoding final : public Encoding {
  public:
-  explicit CudaEncoding(Symbols symbols) : symbols_(std::move(symbols)) {}
+  CudaEncoding(int device, Symbols symbols) : device_(device), symbols_(std::move(symbols)) {}
+
+  void wait() override {
+    const DeviceGuard here(device_);
+    symbols_.space().done.wait();
+  }
 
   StageSymbols stage(int image, int segment, Stage stage) const override {
     const StageRoom room = symbols_.room(image, segment, stage);
@@ -103,9 +110,12 @@ class CudaEncoding final : public Encoding {
   }
 
  private:
+  const int device_;
   const Symbols symbols_;
 };
 
+// What leads to tables needs nothing of the caller's: it runs in a stream of its own, beside the pixels of the call
+// before, which the caller's stream is busy with.
 class CudaDecoding final : public Decoding {
  public:
   CudaDecoding(const Networks& networks, int device, Symbols symbols, const Call& call)
@@ -115,14 +125,15 @@ class CudaDecoding final : public Decoding {
     stage_ = stage;
     if (stage == kHyperLatents) return;  // their tables are known
     const DeviceGuard here(device_);
-    launch(symbols_.space(), stage - kAnchors, call_, [&](const Space& space, const Run& run) {
+    const StreamHandle stream = symbols_.space().stream.handle();
+    launch(symbols_.space(), stage - kAnchors, {stream, call_.trace}, [&](const Space& space, const Run& run) {
       if (stage == kAnchors) {
         networks_.decode_hyper_latents(space, run);
       } else {
         networks_.decode_anchors(space, run);
       }
     });
-    wait(call_.stream);
+    wait(stream);
   }
 
   StageRoom open(int image, int segment) override { return symbols_.room(image, segment, stage_); }
@@ -136,7 +147,8 @@ class CudaDecoding final : public Decoding {
       space.shared.pixels[i] = {out.data,  out.strides.row, out.strides.column, out.strides.channel, out.height,
                                 out.width, out.grey};
     }
-    launch(space, 2, call_, [&](const Space& s, const Run& run) { networks_.decode_others(s, run); });
+    launch(space, 2, {call_.stream, call_.trace},
+           [&](const Space& s, const Run& run) { networks_.decode_others(s, run); });
     space.done.record(call_.stream);
   }
 
@@ -155,25 +167,42 @@ CudaBackend::CudaBackend(const Model& model, int device, int threads)
       device_(device),
       properties_(checked_device(device)),
       networks_(networks_on(device, model)),
-      spaces_(std::make_shared<SpacePool>(properties_.memory_bytes / kKeptShare)),
+      spaces_(SpacePool::of(device)),
       threads_(threads) {}
+
+CudaBackend::~CudaBackend() {
+  if (origin_.is_forked_child()) {  // CUDA cannot be called to free them
+    static_cast<void>(networks_.release());
+    return;
+  }
+  spaces_->release(networks_.get());
+  const DeviceGuard here(device_, std::nothrow);
+  networks_.reset();
+}
+
+void CudaBackend::release() {
+  check_process();
+  spaces_->release(networks_.get());
+}
 
 void CudaBackend::check_process() const {
   if (origin_.is_forked_child()) {
-    throw Error(ErrorCode::kBackend, "CUDA cannot be used in a forked process; start processes by 'spawn'");
+    throw Error(ErrorCode::kBackend, std::string("the codec was made before this process was forked; ") + kForkHelp);
   }
 }
 
 int CudaBackend::max_batch(const Geometry& geometry) const {
+  const std::int64_t pixels = std::int64_t{geometry.height} * geometry.width;
+  const auto wanted = static_cast<std::size_t>(std::clamp(kBatchPixels / pixels, kLeastImages, kMostImages));
   const std::size_t each = Space::device_bytes(geometry, 1, Direction::kDecode);
-  return static_cast<int>(std::clamp<std::size_t>(properties_.memory_bytes / kBatchShare / each, 1, kLargestBatch));
+  return static_cast<int>(std::clamp<std::size_t>(properties_.memory_bytes / kBatchShare / each, 1, wanted));
 }
 
 std::unique_ptr<Encoding> CudaBackend::encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
                                               const Call& call) {
   check_process();
   const DeviceGuard here(device_);
-  Symbols symbols(spaces_->take(geometry, static_cast<int>(images.size()), Direction::kEncode));
+  Symbols symbols(spaces_->take(networks_.get(), geometry, static_cast<int>(images.size()), Direction::kEncode));
   Space& space = symbols.space();
   for (std::size_t i = 0; i < images.size(); ++i) {
     const ImageView& image = images[i];
@@ -187,16 +216,16 @@ std::unique_ptr<Encoding> CudaBackend::encode(const Geometry& geometry, std::spa
                               false};
     set_gain(space, static_cast<int>(i), model_.gain_encode, quality);
   }
-  launch(space, 0, call, [&](const Space& s, const Run& run) { networks_->encode(s, run); });
-  wait(call.stream);
-  return std::make_unique<CudaEncoding>(std::move(symbols));
+  launch(space, 0, {call.stream, call.trace}, [&](const Space& s, const Run& run) { networks_->encode(s, run); });
+  space.done.record(call.stream);
+  return std::make_unique<CudaEncoding>(device_, std::move(symbols));
 }
 
 std::unique_ptr<Decoding> CudaBackend::decode(const Geometry& geometry, std::span<const int> qualities,
                                               const Call& call) {
   check_process();
   const DeviceGuard here(device_);
-  Symbols symbols(spaces_->take(geometry, static_cast<int>(qualities.size()), Direction::kDecode));
+  Symbols symbols(spaces_->take(networks_.get(), geometry, static_cast<int>(qualities.size()), Direction::kDecode));
   for (std::size_t i = 0; i < qualities.size(); ++i) {
     set_gain(symbols.space(), static_cast<int>(i), model_.gain_decode, qualities[i]);
   }

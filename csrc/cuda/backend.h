@@ -17,6 +17,7 @@ class CudaBackend final : public Backend {
   // The model has to outlive the backend. Throws Error(kBackend) if there is no such device or its architecture is too
   // old.
   CudaBackend(const Model& model, int device, int threads);
+  ~CudaBackend() override;
 
   const char* name() const override { return "cuda"; }
   ThreadPool& threads() override { return threads_; }
@@ -25,6 +26,8 @@ class CudaBackend final : public Backend {
                                    const Call& call) override;
   std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities, const Call& call) override;
 
+  void release() override;
+
  private:
   void check_process() const;
 
@@ -32,7 +35,7 @@ class CudaBackend final : public Backend {
   const Model& model_;
   const int device_;
   const DeviceProperties properties_;
-  const std::unique_ptr<const Networks> networks_;
+  std::unique_ptr<const Networks> networks_;
   const std::shared_ptr<SpacePool> spaces_;
   ThreadPool threads_;
 };

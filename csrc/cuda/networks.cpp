@@ -184,7 +184,7 @@ void Networks::parameters(const Space& space, int parity, const Run& run) const 
 }
 
 SymbolParameters Networks::symbols(const Space& space, int parity) const {
-  const CodedStage& coded = space.shared_device.coded[parity];
+  const CodedStage& coded = space.shared.coded[parity];
   SymbolParameters p{};
   p.index = space.device.index;
   p.mean = space.device.mean;
@@ -207,7 +207,7 @@ namespace {
 
 HyperSymbolParameters hyper_symbols(const Space& space) {
   return {.hyper_latents = space.device.hyper_latents,
-          .coded = space.shared_device.hyper_symbols,
+          .coded = space.shared.hyper_symbols,
           .images = space.images,
           .height = space.geometry.hyper_height,
           .width = space.geometry.hyper_width,

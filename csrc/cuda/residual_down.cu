@@ -3,7 +3,8 @@
 //
 //   input   (2 kGrid + 1)^2 positions in two planes of shared memory; of the image one word each, the last of its four
 //           bytes without weight
-//   middle  t = conv1: kGrid^2 positions in two planes of shared memory
+//   middle  t = conv1: kGrid^2 positions in two planes of shared memory; where the input is not the image, over its
+//           even rows, which the skip does not need: so two blocks fit into 164 KB (compute capability 8.0)
 //   result  conv2, GDN and skip, all in registers: the inner (kGrid - 2)^2 positions go to global memory
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -20,16 +21,19 @@ constexpr int kWarps = 8;
 constexpr int kTiles = 2;  // of a warp at a time: the whole grid in one go
 static_assert(kGrid * kGrid == kWarps * kTiles * kRows);
 
-// Bytes of one plane.
-constexpr int kInputBytes = kInputSide * kInputSide * kPositionBytes;
-constexpr int kMiddleBytes = kGrid * kGrid * kPositionBytes;
+constexpr int kInputBytes = kInputSide * kInputSide * kPositionBytes;  // of one plane
 
-// Shared memory: the input, t, the sums over positions.
+// Shared memory: the input, t behind it or in it, the sums over positions.
 template <DownKind kKind>
-constexpr int kMiddleAt =
-    kKind == DownKind::kImage ? (kInputSide * kImageColumns * 4 + 127) / 128 * 128 : 2 * kInputBytes;
+constexpr bool kMiddleInInput = kKind != DownKind::kImage;
 template <DownKind kKind>
-constexpr int kTotalsAt = kMiddleAt<kKind> + 2 * kMiddleBytes;
+constexpr int kMiddleAt = kMiddleInInput<kKind> ? 0 : (kInputSide * kImageColumns * 4 + 127) / 128 * 128;
+template <DownKind kKind>
+constexpr int kMiddlePitch = kMiddleInInput<kKind> ? 2 * kInputSide : kGrid;  // positions from row to row
+template <DownKind kKind>
+constexpr int kMiddleBytes = kMiddleInInput<kKind> ? kInputBytes : kGrid * kGrid * kPositionBytes;  // of one plane
+template <DownKind kKind>
+constexpr int kTotalsAt = kMiddleAt<kKind> + 2 * kMiddleBytes<kKind>;
 template <DownKind kKind>
 constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
 
@@ -122,6 +126,7 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
     }
     convolve<true, 9>(sums, weights.conv1, 0, rows, kInputBytes, lane.t,
                       [](int tap) { return input_index(tap / 3, tap % 3) * kPositionBytes; });
+    __syncthreads();  // nobody reads the input's even rows any more
   }
 #pragma unroll
   for (int m = 0; m < kTiles; ++m) {
@@ -131,7 +136,8 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
       const int row = block.row0 + place.row, column = block.column0 + place.column;
       Owned<std::int32_t> v = requantise<true, true>(sums[m], h, weights.conv1, 0, lane.t, 0);
       if (row < 0 || row >= p.height || column < 0 || column >= p.width) v = {};  // padding of conv2
-      store_words(middle + (place.row * kGrid + place.column) * kPositionBytes + kOwned * lane.t, kMiddleBytes, v);
+      store_words(middle + (place.row * kMiddlePitch<kKind> + place.column) * kPositionBytes + kOwned * lane.t,
+                  kMiddleBytes<kKind>, v);
     }
   }
 }
@@ -149,12 +155,13 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const Place place = place_of(1, kInner, block, m, h);
-        rows[m].at[h] = middle + ((place.row - 1) * kGrid + place.column - 1) * kPositionBytes + kOwned * lane.t;
+        rows[m].at[h] =
+            middle + ((place.row - 1) * kMiddlePitch<kKind> + place.column - 1) * kPositionBytes + kOwned * lane.t;
       }
     }
     Sums sums[kTiles];
-    convolve<true, 9>(sums, weights.conv2, 0, rows, kMiddleBytes, lane.t,
-                      [](int tap) { return (tap / 3 * kGrid + tap % 3) * kPositionBytes; });
+    convolve<true, 9>(sums, weights.conv2, 0, rows, kMiddleBytes<kKind>, lane.t,
+                      [](int tap) { return (tap / 3 * kMiddlePitch<kKind> + tap % 3) * kPositionBytes; });
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) normalise<false>(sums[m], weights.gdn, lane.t, g[m]);
   }
@@ -182,10 +189,13 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const Place place = place_of(1, kInner, block, m, h);
-        rows[m].at[h] = input + input_index(2 * place.row + 1, 2 * place.column + 1) * kPositionBytes + kOwned * lane.t;
+        // Position (2 row + 1, 2 column + 1), from t's (row - 1, column - 1) on: an address that is there already.
+        rows[m].at[h] =
+            input + ((place.row - 1) * kMiddlePitch<kKind> + place.column - 1) * kPositionBytes + kOwned * lane.t;
       }
     }
-    convolve<true, 1>(skip, weights.skip, 0, rows, kInputBytes, lane.t, [](int) { return 0; });
+    convolve<true, 1>(skip, weights.skip, 0, rows, kInputBytes, lane.t,
+                      [](int) { return input_index(3, 3) * kPositionBytes; });
   }
   const Owned<float> multiplier = load_owned(weights.skip.multiplier, lane.t);
 #pragma unroll
@@ -249,6 +259,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2)
 template <DownKind kKind>
 void launch_down(int nodes, const ResidualDownParameters& p, StreamHandle stream) {
   static_assert(kSharedBytes<kKind> <= kMostSharedBytes);
+  static_assert(2 * (kSharedBytes<kKind> + 1024) <= 164 * 1024);  // two blocks, with what each takes beside its own
   const int tiles = ((p.height + kInner - 1) / kInner) * ((p.width + kInner - 1) / kInner);
   launch(residual_down_kernel<kKind>,
          {.x = tiles, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},

@@ -1,17 +1,23 @@
-// The part of the CUDA runtime that the backend uses: devices, memory, streams, graphs. Failures are Error(kBackend)
-// that say what was asked for. csrc/cuda/runtime_cuda.cpp has it on a GPU, tests/native/emulation on the host.
+// The part of the CUDA runtime that the backend uses: devices, memory, streams, graphs. Failures are Error(kBackend),
+// or kDeviceMemory, that say what was asked for. csrc/cuda/runtime_cuda.cpp has it on a GPU, tests/native/emulation on
+// the host.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 
 namespace treenet::cuda {
 
 // A cudaStream_t; null is the default stream.
 using StreamHandle = void*;
+
+// For messages.
+inline constexpr const char* kForkHelp =
+    "a process that is forked after CUDA was used cannot use it: start processes by 'spawn' instead";
 
 struct DeviceProperties {
   std::string name;
@@ -20,20 +26,25 @@ struct DeviceProperties {
   std::size_t memory_bytes;
 };
 
-// The number of usable devices; 0 with the reason in `why` where there is none, no driver, or one too old.
+// The number of usable devices; 0 with the reason in `why` where there is none, no driver, one too old, or a process
+// that was forked.
 int device_count(std::string& why);
 DeviceProperties device_properties(int device);
 
-// Makes a device current in this thread until it goes.
+// Makes a device current in this thread until it goes. Then the context that was current before is so again, or none,
+// where there was none: the runtime calls that device 0, and to choose it would make a context there, which takes
+// hundreds of MB of its memory.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device);
+  // For destructors: what fails to choose the device fails to free its memory, too.
+  DeviceGuard(int device, std::nothrow_t) noexcept;
   ~DeviceGuard();
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;
 
  private:
-  int previous_, device_;
+  void* previous_ = nullptr;  // a CUcontext
 };
 
 // Memory of the current device.
@@ -52,7 +63,7 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
-// Page-locked memory of the host that the current device reads and writes at `device_as`.
+// Page-locked memory of the host that devices read and write at the same address.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;
@@ -62,18 +73,13 @@ class PinnedBuffer {
   T* as() const {
     return static_cast<T*>(data_.get());
   }
-  template <class T>
-  T* device_as() const {
-    return static_cast<T*>(device_data_);
-  }
 
  private:
   std::shared_ptr<void> data_;
-  void* device_data_ = nullptr;
   std::size_t size_ = 0;
 };
 
-// Work in order. Owns its handle.
+// Work in order, before what waits in streams of usual priority. Owns its handle.
 class Stream {
  public:
   Stream();
@@ -101,7 +107,8 @@ class Event {
   Event& operator=(const Event&) = delete;
   void record(StreamHandle stream);
   bool passed() const;
-  void wait() const noexcept;  // on the host
+  void wait() const;             // on the host; reports errors of kernels
+  void settle() const noexcept;  // the same, for destructors
 
  private:
   void* handle_;

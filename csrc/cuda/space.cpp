@@ -13,25 +13,45 @@ namespace {
 constexpr std::size_t kAlignment = 256;
 constexpr int kMostNodes = 8, kMostPairs = 4;
 
-// Hands out pieces of one allocation, or, without one, counts them.
+// A switch of the environment, 0 or 1.
+bool switched_on(const char* name, bool otherwise) {
+  const char* const value = std::getenv(name);
+  const std::string text = value == nullptr ? "" : value;
+  if (text.empty()) return otherwise;
+  if (text == "0" || text == "1") return text == "1";
+  throw Error(ErrorCode::kBackend, std::string(name) + " is '" + text + "'; it can be 0 or 1");
+}
+
+// Hands out pieces of one allocation, or counts them. Where TREENET_FAST_CUDA_GUARDS is 1, each is an allocation of
+// its own: then compute-sanitizer, and in the tests the address sanitizer, see what a kernel does beyond one.
+template <class Buffer>
 class Pieces {
  public:
-  explicit Pieces(std::uint8_t* base) : base_(base) {}
+  Pieces() = default;  // counts
+  Pieces(std::size_t bytes, std::vector<Buffer>& memory)
+      : memory_(&memory), guarded_(switched_on("TREENET_FAST_CUDA_GUARDS", false)) {
+    if (!guarded_) memory.emplace_back(bytes);
+  }
 
   template <class T>
-  void take(T*& piece, std::int64_t count) {
-    piece = reinterpret_cast<T*>(base_ + used_);
-    used_ += (static_cast<std::size_t>(count) * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+  void take_bytes(T*& piece, std::size_t bytes) {
+    piece = memory_ == nullptr || bytes == 0 ? nullptr : reinterpret_cast<T*>(address(bytes));
+    used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
   }
-  void take_bytes(void*& piece, std::int64_t bytes) {
-    std::uint8_t* at = nullptr;
-    take(at, bytes);
-    piece = at;
+  template <class T>
+  void take(T*& piece, std::int64_t count) {
+    take_bytes(piece, static_cast<std::size_t>(count) * sizeof(T));
   }
   std::size_t used() const { return used_; }
 
  private:
-  std::uint8_t* base_;
+  std::uint8_t* address(std::size_t bytes) {
+    if (guarded_) return memory_->emplace_back(bytes).template as<std::uint8_t>();
+    return memory_->back().template as<std::uint8_t>() + used_;
+  }
+
+  std::vector<Buffer>* memory_ = nullptr;
+  bool guarded_ = false;
   std::size_t used_ = 0;
 };
 
@@ -64,22 +84,16 @@ std::array<std::int64_t, 2> level_bytes(Direction direction) {
           std::max({3 * 4 * s16, 2 * 16 * s16, 1 * 64 * u8})};  // their fusions
 }
 
-// Profilers time kernels more surely where each is launched by itself: TREENET_FAST_CUDA_GRAPHS=0 has them so.
-bool graphs_wanted() {
-  const char* const value = std::getenv("TREENET_FAST_CUDA_GRAPHS");
-  const std::string text = value == nullptr ? "" : value;
-  if (text.empty() || text == "1") return true;
-  if (text == "0") return false;
-  throw Error(ErrorCode::kBackend, "TREENET_FAST_CUDA_GRAPHS is '" + text + "'; it can be 0 or 1");
+static_assert(sizeof(PixelPlane) % alignof(float) == 0);            // gains lie right behind pixels
+constexpr std::int64_t kGains = kBottlenecks * kTransformChannels;  // of an image
+
+std::size_t call_bytes(int images) { return (sizeof(PixelPlane) + sizeof(float) * kGains) * images; }
+std::size_t sums_bytes(int images) {
+  return sizeof(unsigned long long) * kTransformChannels * (kMostNodes + kMostPairs) * images;
 }
 
-void place_call(Pieces& pieces, const Sizes& n, PixelPlane*& pixels, float*& gain) {
-  pieces.take(pixels, n.images);
-  pieces.take(gain, std::int64_t{n.images} * kBottlenecks * kTransformChannels);
-}
-
-void place(Pieces& pieces, const Geometry& g, const Sizes& n, Direction direction, DeviceMemory& to) {
-  place_call(pieces, n, to.pixels, to.gain);
+void place(Pieces<DeviceBuffer>& pieces, const Geometry& g, const Sizes& n, Direction direction, DeviceMemory& to) {
+  pieces.take_bytes(to.pixels, call_bytes(n.images));
   const std::int64_t positions = std::int64_t{n.images} * g.latent_height * g.latent_width;
   for (int i = 0; i < 2; ++i) pieces.take_bytes(to.level[i], level_bytes(direction)[i] * positions);
   // The widest layer but the last of the hyper synthesis has 48 channels at 16 times the hyper-latents' positions,
@@ -94,12 +108,11 @@ void place(Pieces& pieces, const Geometry& g, const Sizes& n, Direction directio
   pieces.take(to.decoded, elements);
   pieces.take(to.index, elements);
   pieces.take(to.row_begin, n.runs);
-  pieces.take(to.level_sums, std::int64_t{kTransformChannels} * kMostNodes * n.images);
-  pieces.take(to.middle_sums, std::int64_t{kTransformChannels} * kMostPairs * n.images);
+  pieces.take_bytes(to.level_sums, sums_bytes(n.images));
 }
 
-void place(Pieces& pieces, const Sizes& n, SharedMemory& to) {
-  place_call(pieces, n, to.pixels, to.gain);
+void place(Pieces<PinnedBuffer>& pieces, const Sizes& n, SharedMemory& to) {
+  pieces.take_bytes(to.pixels, call_bytes(n.images));
   pieces.take(to.hyper_symbols, kTransformChannels * n.hyper);
   for (CodedStage& stage : to.coded) {
     pieces.take(stage.row_begin, n.runs);
@@ -111,47 +124,40 @@ void place(Pieces& pieces, const Sizes& n, SharedMemory& to) {
 }  // namespace
 
 std::size_t Space::device_bytes(const Geometry& geometry, int images, Direction direction) {
-  Pieces count(nullptr);
+  Pieces<DeviceBuffer> count;
   DeviceMemory memory;
   place(count, geometry, Sizes(geometry, images), direction, memory);
   return count.used();
 }
 
 std::int64_t Space::capacity() const { return Sizes::capacity(geometry); }
-
-std::size_t Space::bytes_of_sums() const {
-  return static_cast<std::size_t>(reinterpret_cast<std::uint8_t*>(device.middle_sums) -
-                                  reinterpret_cast<std::uint8_t*>(device.level_sums)) +
-         sizeof(*device.middle_sums) * kTransformChannels * kMostPairs * static_cast<std::size_t>(images);
-}
-
-std::size_t Space::bytes_of_call() const {
-  return static_cast<std::size_t>(reinterpret_cast<std::uint8_t*>(device.gain) -
-                                  reinterpret_cast<std::uint8_t*>(device.pixels)) +
-         sizeof(float) * kBottlenecks * kTransformChannels * static_cast<std::size_t>(images);
-}
+std::size_t Space::bytes_of_sums() const { return sums_bytes(images); }
+std::size_t Space::bytes_of_call() const { return call_bytes(images); }
 
 Space::Space(const Geometry& g, int images, Direction direction)
-    : geometry(g),
-      images(images),
-      direction(direction),
-      graphs_wanted_(graphs_wanted()),
-      device_memory_(device_bytes(g, images, direction)) {
+    : geometry(g), images(images), direction(direction), graphs_wanted_(switched_on("TREENET_FAST_CUDA_GRAPHS", true)) {
   const Sizes sizes(geometry, images);
-  Pieces device_pieces(device_memory_.as<std::uint8_t>());
-  place(device_pieces, geometry, sizes, direction, device);
-  Pieces count(nullptr);
+  Pieces<DeviceBuffer> pieces(device_bytes(geometry, images, direction), device_memory_);
+  place(pieces, geometry, sizes, direction, device);
+  Pieces<PinnedBuffer> count;
   place(count, sizes, shared);
-  shared_memory_ = PinnedBuffer(count.used());
-  Pieces host(shared_memory_.as<std::uint8_t>()), same(shared_memory_.device_as<std::uint8_t>());
-  place(host, sizes, shared);
-  place(same, sizes, shared_device);
+  Pieces<PinnedBuffer> shared_pieces(count.used(), shared_memory_);
+  place(shared_pieces, sizes, shared);
+  device.gain = reinterpret_cast<float*>(device.pixels + images);
+  shared.gain = reinterpret_cast<float*>(shared.pixels + images);
+  device.middle_sums = device.level_sums + std::int64_t{kTransformChannels} * kMostNodes * images;
 }
 
 void Space::run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work) {
   if (!graphs_wanted_) return work(stream);
-  if (!graphs_[number]) graphs_[number] = std::make_unique<Graph>(work);
-  graphs_[number]->launch(stream);
+  Launches& launches = launches_[number];
+  if (!launches.loaded) {
+    work(stream);
+    launches.loaded = true;
+    return;
+  }
+  if (!launches.graph) launches.graph = std::make_unique<Graph>(work);
+  launches.graph->launch(stream);
 }
 
 }  // namespace treenet::cuda

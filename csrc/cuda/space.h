@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "codec/geometry.h"
 #include "cuda/kernels.h"
@@ -23,10 +24,10 @@ struct CodedStage {
   std::int16_t* symbols;    // [image][capacity]
 };
 
-// What host and device share. Both see the same structure, each at its own addresses.
+// What host and device share, in the host's memory.
 struct SharedMemory {
   PixelPlane* pixels;               // [image]
-  float* gain;                      // [image][4][32]
+  float* gain;                      // [image][4][32], right behind
   std::int16_t* hyper_symbols;      // [image][4 hyper_height hyper_width 32], in the order of coding
   std::array<CodedStage, 2> coded;  // by parity
 };
@@ -52,7 +53,7 @@ struct DeviceMemory {
 class Space {
  public:
   Space(const Geometry& geometry, int images, Direction direction);
-  ~Space() { done.wait(); }  // the device may still work on it
+  ~Space() { done.settle(); }  // the device may still work on it
   Space(const Space&) = delete;
   Space& operator=(const Space&) = delete;
 
@@ -70,21 +71,29 @@ class Space {
   int segment_rows() const { return geometry.segments[0].y_end; }
   int hyper_segment_rows() const { return geometry.segments[0].z_end; }
   std::size_t bytes_of_sums() const;  // of both levels and middles
-  std::size_t bytes_of_call() const;  // of pixels and gain, which lie one behind the other in both memories
+  std::size_t bytes_of_call() const;  // of pixels and gain
 
   DeviceMemory device;
-  SharedMemory shared, shared_device;
+  SharedMemory shared;
 
-  // Puts `work` into the stream: recorded as launch `number` when it is first run, if the environment has graphs.
+  // Puts `work`, which is the same for a number, into the stream. It is recorded when it is run for the second time:
+  // the first loads what the driver loads when it is first used, which cannot be done while recording; and sizes that
+  // are seen once need no recording. Profilers time kernels more surely where each is launched by itself:
+  // TREENET_FAST_CUDA_GRAPHS=0 has them so.
   void run(int number, StreamHandle stream, const std::function<void(StreamHandle)>& work);
 
-  Event done;  // of the last call
+  Stream stream;  // for what needs nothing of the caller's
+  Event done;     // of the last call
 
  private:
   const bool graphs_wanted_;
-  DeviceBuffer device_memory_;
-  PinnedBuffer shared_memory_;
-  std::array<std::unique_ptr<Graph>, 3> graphs_;
+  std::vector<DeviceBuffer> device_memory_;  // one, unless guarded
+  std::vector<PinnedBuffer> shared_memory_;
+  struct Launches {
+    bool loaded = false;
+    std::unique_ptr<Graph> graph;
+  };
+  std::array<Launches, 3> launches_;
 };
 
 }  // namespace treenet::cuda

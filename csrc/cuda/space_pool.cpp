@@ -1,7 +1,8 @@
 #include "cuda/space_pool.h"
 
 #include <algorithm>
-#include <iterator>
+#include <map>
+#include <new>
 #include <utility>
 
 #include "codec/error.h"
@@ -9,57 +10,112 @@
 namespace treenet::cuda {
 namespace {
 
+constexpr std::size_t kKeptShare = 16;  // of the device's memory
+constexpr std::size_t kMostKept = 32;
+constexpr int kMostBusy = 2;  // of one size, before one is waited for
+
 std::size_t bytes_of(const Space& space) { return Space::device_bytes(space.geometry, space.images, space.direction); }
 
 }  // namespace
 
-std::shared_ptr<Space> SpacePool::take(const Geometry& geometry, int images, Direction direction) {
-  std::unique_ptr<Space> space = find(geometry, images, direction);
+std::shared_ptr<SpacePool> SpacePool::of(int device) {
+  static std::mutex mutex;
+  static std::map<int, std::weak_ptr<SpacePool>> pools;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<SpacePool> pool = pools[device].lock();
+  if (!pool) pools[device] = pool = std::make_shared<SpacePool>(device);
+  return pool;
+}
+
+SpacePool::SpacePool(int device) : device_(device), kept_limit_(device_properties(device).memory_bytes / kKeptShare) {}
+
+SpacePool::~SpacePool() {
+  if (!origin_.is_forked_child()) return;
+  for (Kept& kept : kept_) static_cast<void>(kept.space.release());  // CUDA cannot be called to free it
+}
+
+std::shared_ptr<Space> SpacePool::take(const void* owner, const Geometry& geometry, int images, Direction direction) {
+  std::unique_ptr<Space> space = find(owner, geometry, images, direction);
   if (!space) {
-    const std::size_t bytes = Space::device_bytes(geometry, images, direction);
-    make_room(std::min(bytes, kept_limit_));
+    make_room(std::min(Space::device_bytes(geometry, images, direction), kept_limit_), 1);
     try {
       space = std::make_unique<Space>(geometry, images, direction);
-    } catch (const Error&) {  // no memory: what is kept for later has to go
-      make_room(kept_limit_);
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::kDeviceMemory) throw;
+      make_room(kept_limit_, kMostKept);  // all that is kept for later has to go
       space = std::make_unique<Space>(geometry, images, direction);
     }
   }
-  return {space.release(), [pool = shared_from_this()](Space* used) { pool->give_back(std::unique_ptr<Space>(used)); }};
+  return {space.release(),
+          [pool = shared_from_this(), owner](Space* used) { pool->give_back(std::unique_ptr<Space>(used), owner); }};
 }
 
-std::unique_ptr<Space> SpacePool::find(const Geometry& geometry, int images, Direction direction) {
-  const std::lock_guard lock(mutex_);
-  const auto fits = [&](const std::unique_ptr<Space>& space) {
-    return space->geometry.height == geometry.height && space->geometry.width == geometry.width &&
-           space->images == images && space->direction == direction && space->done.passed();
+void SpacePool::release(const void* owner) noexcept {
+  remove([&](const Kept& kept) { return kept.owner == owner; });
+}
+
+std::unique_ptr<Space> SpacePool::find(const void* owner, const Geometry& geometry, int images, Direction direction) {
+  const auto fits = [&](const Kept& kept) {
+    const Space& space = *kept.space;
+    return kept.owner == owner && space.geometry.height == geometry.height && space.geometry.width == geometry.width &&
+           space.images == images && space.direction == direction;
   };
-  const auto found = std::find_if(kept_.begin(), kept_.end(), fits);
-  if (found == kept_.end()) return nullptr;
-  std::unique_ptr<Space> space = std::move(*found);
-  kept_.erase(found);
-  kept_bytes_ -= bytes_of(*space);
+  std::unique_ptr<Space> space;
+  {
+    const std::lock_guard lock(mutex_);
+    int busy = 0;
+    auto found = kept_.end();
+    for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
+      if (!fits(*kept)) continue;
+      const bool done = kept->space->done.passed();
+      if (done || ++busy >= kMostBusy) found = kept;
+      if (done) break;
+    }
+    if (found == kept_.end()) return nullptr;
+    space = std::move(found->space);
+    kept_.erase(found);
+    kept_bytes_ -= bytes_of(*space);
+  }
+  space->done.wait();
   return space;
 }
 
-void SpacePool::make_room(std::size_t bytes) {
-  std::list<std::unique_ptr<Space>> removed;  // freed when the lock is gone: that waits for the device
-  const std::lock_guard lock(mutex_);
-  while (!kept_.empty() && kept_bytes_ + bytes > kept_limit_) {
-    kept_bytes_ -= bytes_of(*kept_.back());
-    removed.splice(removed.end(), kept_, std::prev(kept_.end()));
-  }
-}
-
-void SpacePool::give_back(std::unique_ptr<Space> space) {
+void SpacePool::give_back(std::unique_ptr<Space> space, const void* owner) {
   const std::size_t bytes = bytes_of(*space);
-  if (bytes > kept_limit_) return;
+  if (bytes > kept_limit_) {  // the others may stay
+    const DeviceGuard here(device_, std::nothrow);
+    space.reset();
+    return;
+  }
   {
     const std::lock_guard lock(mutex_);
     kept_bytes_ += bytes;
-    kept_.push_front(std::move(space));
+    kept_.push_front({std::move(space), owner});
   }
-  make_room(0);  // the space just used, the first, fits by itself
+  make_room(0, 0);
+}
+
+void SpacePool::make_room(std::size_t bytes, std::size_t spaces) noexcept {
+  remove([&](const Kept&) { return kept_bytes_ + bytes > kept_limit_ || kept_.size() + spaces > kMostKept; });
+}
+
+void SpacePool::remove(const std::function<bool(const Kept&)>& unwanted) noexcept {
+  std::list<Kept> removed;  // freed without the lock: that waits for the device
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto next = kept_.end(); next != kept_.begin();) {
+      const auto kept = std::prev(next);
+      if (unwanted(*kept)) {
+        kept_bytes_ -= bytes_of(*kept->space);
+        removed.splice(removed.end(), kept_, kept);
+      } else {
+        next = kept;
+      }
+    }
+  }
+  if (removed.empty()) return;
+  const DeviceGuard here(device_, std::nothrow);
+  removed.clear();
 }
 
 }  // namespace treenet::cuda

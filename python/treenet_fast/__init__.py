@@ -13,6 +13,7 @@ from treenet_fast._version import __version__
 from treenet_fast.errors import (
     BackendError,
     CorruptStreamError,
+    DeviceMemoryError,
     EmptyStreamError,
     ImageTooLargeError,
     InvalidArgumentError,
@@ -32,6 +33,7 @@ __all__ = [
     "BackendInfo",
     "Codec",
     "CorruptStreamError",
+    "DeviceMemoryError",
     "EmptyStreamError",
     "ImageTooLargeError",
     "InvalidArgumentError",

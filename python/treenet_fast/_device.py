@@ -5,19 +5,19 @@ Images in that memory are torch's tensors. torch is imported only where there is
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from treenet_fast import _native
-from treenet_fast._engine import NO_LIMIT, in_groups
+from treenet_fast._engine import NO_LIMIT, Item, Result, in_groups
 from treenet_fast._stream import Stream, StreamInfo
-from treenet_fast.errors import BackendError, InvalidArgumentError
+from treenet_fast.errors import BackendError, DeviceMemoryError, InvalidArgumentError
 from treenet_fast.images import ImageLike, Output, Picture, on_device, restore, to_u8
 
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 Device: TypeAlias = "str | torch.device"
 
 _NAME = re.compile(r"(cpu|cuda)(?::([0-9]{1,9}))?")
-# Images of a long list that are copied to the device, or from it, at once: its memory need not hold them all. Nor does
-# the native code take more.
+# Images of a long list that are copied to the device, or from it, at once: its memory need not hold them all.
 _BATCH = 32
 
 
-@cache
+@cache  # in this process: in one that is forked they may be of no use
 def cuda_devices() -> tuple[tuple[str, ...], str]:
     """The names of the GPUs that codecs can use, by their number; and where there is none, why."""
     names, why = _native.cuda_devices()
@@ -44,6 +43,10 @@ def cuda_devices() -> tuple[tuple[str, ...], str]:
     if not torch.cuda.is_available():
         return (), f"torch {torch.__version__} cannot use CUDA: install a build of it that can"
     return tuple(names[: torch.cuda.device_count()]), ""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=cuda_devices.cache_clear)
 
 
 def choose(device: Device | None) -> int | None:
@@ -116,11 +119,11 @@ def _asked_of_cuda(question: Callable[[Any], int]) -> int:
 class DeviceEngine:
     """An engine that works on the memory of a torch device, in batches of images of one size.
 
-    All that it does is done in one stream, torch's current one of the device: images are read after what the caller
-    has put there, and pixels can be used by what the caller puts there next. So torch, which hands memory on in the
-    order of the stream that it was taken in, may have that of a tensor back as soon as the engine lets go of it, and
-    nothing needs `record_stream`. Nor does the device have to be the current one: torch and the native codec are both
-    told which it is.
+    It uses torch's memory in one stream, torch's current one of the device: images are read after what the caller has
+    put there, and pixels can be used by what the caller puts there next. So torch, which hands memory on in the order
+    of the stream that it was taken in, may have that of a tensor back as soon as the engine lets go of it, and nothing
+    needs `record_stream`. Nor does the device have to be the current one: torch and the native codec are both told
+    which it is.
 
     Args:
         native: works on the memory of `device`.
@@ -131,6 +134,7 @@ class DeviceEngine:
         self.native = native
         self._device = device
         self._current_stream = current_stream
+        self._process = os.getpid()
 
     @property
     def device(self) -> str:
@@ -144,9 +148,10 @@ class DeviceEngine:
             places = [_place(image) for image in pixels]
             return _native.encode_at(self.native, places, first.height, first.width, quality, first.grey, stream)
 
-        with self._errors_of_memory():
-            stream = self._current_stream()
-            return in_groups(pictures, lambda one: (one.height, one.width, one.grey), of_one_size, _BATCH)
+        stream = self._stream()
+        return in_groups(
+            pictures, lambda one: (one.height, one.width, one.grey), self._with_memory(of_one_size), _BATCH
+        )
 
     def decode(self, streams: Sequence[Stream], output: Output) -> list[ImageLike]:
         def of_one_size(batch: list[Stream]) -> list[ImageLike]:
@@ -155,9 +160,21 @@ class DeviceEngine:
             _native.decode_at(self.native, [one.data for one in batch], places, NO_LIMIT, stream)
             return [_given(image, output) for image in pixels]
 
-        with self._errors_of_memory():
-            stream = self._current_stream()
-            return in_groups(streams, lambda one: (one.info.height, one.info.width), of_one_size, _BATCH)
+        stream = self._stream()
+        return in_groups(streams, lambda one: (one.info.height, one.info.width), self._with_memory(of_one_size), _BATCH)
+
+    def _stream(self) -> int:
+        """The stream for a call.
+
+        Raises:
+            BackendError: this is another process than that of the engine.
+        """
+        if os.getpid() != self._process:
+            raise BackendError(
+                "the codec was made before this process was forked, and a process that is forked after CUDA was used "
+                "cannot use it: start processes by 'spawn' instead, as multiprocessing.get_context('spawn') does"
+            )
+        return self._current_stream()
 
     def _pixels(self, pictures: list[Picture]) -> list[torch.Tensor]:
         """u8 `[H, W, 1 or 3]` on the device: the caller's own tensors where they are that."""
@@ -182,15 +199,26 @@ class DeviceEngine:
         room = torch.empty(shape, dtype=torch.uint8, device=self._device)
         return room.permute(1, 2, 0) if output == "torch" else room
 
-    @contextmanager
-    def _errors_of_memory(self) -> Iterator[None]:
-        """Turns torch's error for a lack of memory into ours."""
+    def _with_memory(self, work: Callable[[list[Item]], list[Result]]) -> Callable[[list[Item]], list[Result]]:
+        """Work that is done again where memory lacks, once torch and the codec have given back what they only keep."""
         import torch
 
-        try:
-            yield
-        except torch.cuda.OutOfMemoryError as error:
-            raise BackendError(f"{self.device} has too little memory: pass fewer or smaller images at once") from error
+        lack = (torch.cuda.OutOfMemoryError, DeviceMemoryError)
+
+        def attempt(items: list[Item]) -> list[Result]:
+            try:
+                return work(items)
+            except lack:
+                pass  # and with the error goes its traceback, which holds on to tensors
+            _native.release(self.native)
+            torch.cuda.empty_cache()
+            try:
+                return work(items)
+            except lack as error:
+                problem = f"{self.device} has too little memory: pass fewer or smaller images at once ({error})"
+                raise DeviceMemoryError(problem) from error
+
+        return attempt
 
 
 def _place(image: torch.Tensor) -> _native.Place:

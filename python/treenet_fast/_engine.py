@@ -32,7 +32,8 @@ class Engine(Protocol):
 
         Raises:
             UnsupportedImageError: floats that are NaN or outside 0..1; a tensor whose values cannot be had.
-            BackendError: the device lacks memory, or fails.
+            DeviceMemoryError: the device lacks memory.
+            BackendError: it fails, or the process was forked after the engine was made.
         """
 
     def decode(self, streams: Sequence[Stream], output: Output) -> list[ImageLike]:
@@ -40,7 +41,7 @@ class Engine(Protocol):
 
         Raises:
             StreamError: a stream is damaged, or of another model.
-            BackendError: the device lacks memory, or fails.
+            DeviceMemoryError, BackendError: as of `encode`.
         """
 
 

@@ -25,6 +25,10 @@ class BackendError(TreeNetError):
     """An instruction set or a GPU was asked for that does not exist or cannot be used here, or a GPU failed."""
 
 
+class DeviceMemoryError(BackendError):
+    """A GPU has too little memory left for a call, even after this process gave back what nobody uses."""
+
+
 class MissingLibraryError(TreeNetError):
     """A function needs a library that is not installed; the message says what to install."""
 

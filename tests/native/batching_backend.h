@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,8 @@ class BatchingBackend final : public Backend {
   std::unique_ptr<Encoding> encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
                                    const Call& call) override {
     check_count(images.size());
-    auto batch = std::make_unique<BatchEncoding>();
+    log.push_back("encode " + std::to_string(images.size()));
+    auto batch = std::make_unique<BatchEncoding>(*this);
     for (const ImageView& image : images)
       batch->images.push_back(single_->encode(geometry, {&image, 1}, quality, call));
     return batch;
@@ -32,18 +34,32 @@ class BatchingBackend final : public Backend {
   std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities,
                                    const Call& call) override {
     check_count(qualities.size());
+    log.push_back("decode " + std::to_string(qualities.size()));
     auto batch = std::make_unique<BatchDecoding>();
     batch->segments = geometry.segments.size();
     for (const int& quality : qualities) batch->images.push_back(single_->decode(geometry, {&quality, 1}, call));
     return batch;
   }
 
+  void release() override { single_->release(); }
+
+  std::vector<std::string> log;  // what has been asked for
+
  private:
   struct BatchEncoding final : Encoding {
+    explicit BatchEncoding(BatchingBackend& backend) : backend(backend) {}
+    void wait() override {
+      backend.log.push_back("wait");
+      for (const auto& image : images) image->wait();
+      waited = true;
+    }
     StageSymbols stage(int image, int segment, Stage stage) const override {
+      CHECK(waited);
       return images.at(image)->stage(0, segment, stage);
     }
+    BatchingBackend& backend;
     std::vector<std::unique_ptr<Encoding>> images;
+    bool waited = false;
   };
 
   struct BatchDecoding final : Decoding {

@@ -17,7 +17,7 @@ using namespace testing;
 
 std::string fastest() { return cpu::usable_isas().back(); }
 
-std::unique_ptr<Backend> batching(int max_batch, int threads) {
+std::unique_ptr<BatchingBackend> batching(int max_batch, int threads) {
   return std::make_unique<BatchingBackend>(std::make_unique<cpu::CpuBackend>(*model(), fastest(), threads), max_batch);
 }
 
@@ -73,6 +73,21 @@ TEST("a batch has the pixels of its streams, whatever their qualities") {
     expected.push_back(decode(one, streams.back()));
   }
   for (const Codec& c : codecs()) CHECK(decode_batch(c, streams) == expected);
+}
+
+TEST("large batches go through in parts of like size, the next one on its way while one is coded") {
+  using Log = std::vector<std::string>;
+  auto backend = batching(3, 1);
+  Log& log = backend->log;
+  const Codec c(model(), std::move(backend));
+  const std::vector<Bytes> streams = encode_batch(c, images(7, 16, 16), 16, 16);
+  CHECK_EQUAL(log, (Log{"encode 2", "encode 2", "wait", "encode 3", "wait", "wait"}));
+  log.clear();
+  decode_batch(c, streams);
+  CHECK_EQUAL(log, (Log{"decode 2", "decode 2", "decode 3"}));
+  log.clear();
+  encode_batch(c, images(3, 16, 16), 16, 16);
+  CHECK_EQUAL(log, (Log{"encode 3", "wait"}));
 }
 
 TEST("several segments an image") {

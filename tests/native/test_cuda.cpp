@@ -1,5 +1,8 @@
 // The CUDA backend, its kernels run by the emulation: the bytes, pixels and intermediate tensors of the scalar kernels,
 // for all sizes, batches, layouts of pixels, and orders in which threads run.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -11,7 +14,8 @@
 #include "codec/codec.h"
 #include "codec_fixtures.h"
 #include "cuda/backend.h"
-#include "emulation/schedule.h"
+#include "emulation/emulation.h"
+#include "guarded_pieces.h"
 
 namespace treenet {
 namespace {
@@ -66,7 +70,7 @@ TEST("all tensors of the encoder and of the decoder are those of the scalar kern
 TEST("recorded launches serve all calls of a size") {
   const Codec device = device_codec(), scalar = scalar_codec();
   for (const unsigned seed : {1u, 2u}) {
-    for (const int quality : {1, 100}) {
+    for (const int quality : {1, 50, 100}) {
       const Bytes pixels = image(40, 50, seed);
       const Bytes stream = testing::encode(scalar, pixels, 40, 50, quality);
       CHECK(testing::encode(device, pixels, 40, 50, quality) == stream);
@@ -134,6 +138,77 @@ TEST("batches, of several qualities and of grey images, planar and upside down")
   }
   device.decode(parsed, outs);
   for (int i = 0; i < kImages; ++i) CHECK(results[i] == testing::decode(scalar, streams[i], i == 2));
+}
+
+TEST("batches beyond what fits go through in parts, beside each other") {
+  constexpr int kHeight = 20, kWidth = 45;
+  const Geometry geometry(kHeight, kWidth);
+  cuda::emulation::set_memory(3 * 64 * cuda::Space::device_bytes(geometry, 1, cuda::Direction::kDecode));
+  auto backend = std::make_unique<cuda::CudaBackend>(*model(), 0, 2);
+  CHECK_EQUAL(backend->max_batch(geometry), 3);
+  const Codec device(model(), std::move(backend)), scalar = scalar_codec();
+  std::vector<Bytes> images;
+  std::vector<ImageView> views;
+  for (unsigned seed = 0; seed < 5; ++seed) images.push_back(image(kHeight, kWidth, seed));
+  for (const Bytes& pixels : images) views.push_back(ImageView::dense(pixels.data(), kHeight, kWidth));
+  cuda::emulation::set_busy(true);
+  const std::vector<Bytes> streams = device.encode(views, 50, false);
+  std::vector<ParsedStream> parsed;
+  std::vector<PixelsOut> outs;
+  std::vector<Bytes> results(images.size(), Bytes(images[0].size()));
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    parsed.push_back(testing::parse(streams[i]));
+    outs.push_back(PixelsOut::dense(results[i].data(), kHeight, kWidth, false));
+  }
+  device.decode(parsed, outs);
+  cuda::emulation::set_busy(false);
+  cuda::emulation::set_memory(std::size_t{1} << 30);
+  CHECK(streams == scalar.encode(views, 50, false));
+  for (std::size_t i = 0; i < streams.size(); ++i) CHECK(results[i] == testing::decode(scalar, streams[i]));
+}
+
+TEST("how many images go through at once") {
+  const cuda::CudaBackend backend(*model(), 0, 1);
+  CHECK_EQUAL(backend.max_batch(Geometry(16, 16)), 32);
+  CHECK_EQUAL(backend.max_batch(Geometry(512, 768)), 1);  // of 1 GiB
+  cuda::emulation::set_memory(std::size_t{80} << 30);
+  const cuda::CudaBackend larger(*model(), 0, 1);
+  cuda::emulation::set_memory(std::size_t{1} << 30);
+  CHECK_EQUAL(larger.max_batch(Geometry(512, 768)), 10);
+  CHECK_EQUAL(larger.max_batch(Geometry(1080, 1920)), 8);
+  CHECK_EQUAL(larger.max_batch(Geometry(8000, 12000)), 1);
+}
+
+TEST("nothing goes beyond a piece of a batch's memory") {
+  const testing::GuardedPieces guards;
+  const Codec device = device_codec(), scalar = scalar_codec();
+  for (const auto& [height, width] : {std::pair{1, 1}, {16, 80}, {65, 33}}) {
+    const std::vector<Bytes> images{image(height, width, 1), image(height, width, 2)};
+    const ImageView views[] = {ImageView::dense(images[0].data(), height, width),
+                               ImageView::dense(images[1].data(), height, width)};
+    const std::vector<Bytes> streams = device.encode(views, 100, false);
+    CHECK(streams == scalar.encode(views, 100, false));
+    for (const Bytes& stream : streams) CHECK(testing::decode(device, stream) == testing::decode(scalar, stream));
+  }
+}
+
+TEST("a forked child is told so, and leaves the device's memory alone") {
+  auto device = std::make_unique<Codec>(model(), std::make_unique<cuda::CudaBackend>(*model(), 0, 1));
+  const Bytes pixels = image(16, 16);
+  const Bytes stream = testing::encode(*device, pixels, 16, 16, 50);
+  const pid_t child = fork();
+  if (child == 0) {
+    CHECK_ERROR(testing::encode(*device, pixels, 16, 16, 50), ErrorCode::kBackend, "before this process was forked");
+    CHECK_ERROR(testing::decode(*device, stream), ErrorCode::kBackend, "'spawn'");
+    CHECK_ERROR(device->release(), ErrorCode::kBackend, "'spawn'");
+    device.reset();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK_EQUAL(WEXITSTATUS(status), 0);
+  CHECK(testing::encode(*device, pixels, 16, 16, 50) == stream);
 }
 
 TEST("a device that is not there") {

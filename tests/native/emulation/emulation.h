@@ -28,4 +28,11 @@ void launch(std::function<void()> thread, int x, int y, int z, int threads, std:
 // else seeds a pseudo-random one. Results that change with it come from a missing barrier.
 void set_schedule(std::uint64_t seed);
 
+// Whether events are ahead, once they are recorded, until they are waited for.
+void set_busy(bool busy);
+
+// How much memory the device has; 1 GiB unless it is set. What does not fit into it is an Error(kDeviceMemory).
+void set_memory(std::size_t bytes);
+std::size_t memory_in_use();
+
 }  // namespace treenet::cuda::emulation

@@ -1,11 +1,15 @@
 // csrc/cuda/runtime.h on the host: one device, whose memory is the host's and whose streams are done at once.
 #include "cuda/runtime.h"
 
+#include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "codec/error.h"
+#include "codec/process.h"
 #include "emulation/emulation.h"
 #include "emulation/stream.h"
 
@@ -25,15 +29,28 @@ Recording* recording(StreamHandle stream) {
 
 constexpr std::align_val_t kAlignment{256};
 
+std::atomic<bool> busy{false};
+std::atomic<std::size_t> memory{std::size_t{1} << 30}, in_use{0};
+
 // Exactly as many bytes as asked for, so that the address sanitizer finds what goes beyond.
 std::shared_ptr<void> allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
-  void* const data = ::operator new(bytes, kAlignment, std::nothrow);
-  if (data == nullptr) {
-    throw Error(ErrorCode::kBackend, "no " + std::to_string(bytes) + " bytes of memory on the emulated device");
-  }
+  void* const data = ::operator new(bytes, kAlignment);
   std::memset(data, emulation::kPoison, bytes);
   return {data, [](void* memory) { ::operator delete(memory, kAlignment); }};
+}
+
+std::shared_ptr<void> allocate_on_device(std::size_t bytes) {
+  if (in_use.fetch_add(bytes) + bytes > memory) {
+    in_use -= bytes;
+    throw Error(ErrorCode::kDeviceMemory, "no " + std::to_string(bytes) + " bytes of memory on the emulated device");
+  }
+  std::shared_ptr<void> data = allocate(bytes);
+  void* const address = data.get();
+  return {address, [data = std::move(data), bytes, origin = Origin()](void*) {
+            if (origin.is_forked_child()) std::abort();  // as CUDA may
+            in_use -= bytes;
+          }};
 }
 
 void copy(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
@@ -55,19 +72,24 @@ void emulation::submit(StreamHandle stream, std::function<void()> work) {
   }
 }
 
+void emulation::set_busy(bool value) { busy = value; }
+void emulation::set_memory(std::size_t bytes) { memory = bytes; }
+std::size_t emulation::memory_in_use() { return in_use; }
+
 int device_count(std::string&) { return 1; }
 
 DeviceProperties device_properties(int device) {
   check_device(device);
-  return {"emulated", 9, 0, 4, std::size_t{1} << 30};
+  return {"emulated", 9, 0, 4, memory};
 }
 
-DeviceGuard::DeviceGuard(int device) : previous_(0), device_(device) { check_device(device); }
+DeviceGuard::DeviceGuard(int device) { check_device(device); }
+DeviceGuard::DeviceGuard(int, std::nothrow_t) noexcept {}
 DeviceGuard::~DeviceGuard() = default;
 
-DeviceBuffer::DeviceBuffer(std::size_t bytes) : data_(allocate(bytes)), size_(bytes) {}
+DeviceBuffer::DeviceBuffer(std::size_t bytes) : data_(allocate_on_device(bytes)), size_(bytes) {}
 
-PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(allocate(bytes)), device_data_(data_.get()), size_(bytes) {}
+PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(allocate(bytes)), size_(bytes) {}
 
 Stream::Stream() : handle_(new StreamState) {}
 Stream::~Stream() { delete static_cast<StreamState*>(handle_); }
@@ -87,14 +109,16 @@ void wait(StreamHandle stream) {
   if (recording(stream) != nullptr) throw Error(ErrorCode::kBackend, "wait for a stream that is recorded");
 }
 
-// Streams are done at once.
-Event::Event() : handle_(nullptr) {}
-Event::~Event() = default;
+// Streams are done at once, whatever events say.
+Event::Event() : handle_(new bool(false)) {}
+Event::~Event() { delete static_cast<bool*>(handle_); }
 void Event::record(StreamHandle stream) {
   if (recording(stream) != nullptr) throw Error(ErrorCode::kBackend, "an event in a stream that is recorded");
+  *static_cast<bool*>(handle_) = busy;
 }
-bool Event::passed() const { return true; }
-void Event::wait() const noexcept {}
+bool Event::passed() const { return !*static_cast<bool*>(handle_); }
+void Event::wait() const { *static_cast<bool*>(handle_) = false; }
+void Event::settle() const noexcept { wait(); }
 
 struct Graph::State {
   Recording steps;
