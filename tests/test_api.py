@@ -150,7 +150,7 @@ def test_info(thumbnail_stream):
         "version": 1,
         "model_id": model.hash.hex()[:8],
         "bytes": len(thumbnail_stream),
-        "header_bytes": 21,  # SPEC §8: 17, and 1, 1 and 2 for width, height and the payload's length
+        "header_bytes": 17,  # SPEC §8: 13, and 1, 1 and 2 for width, height and the payload's length
         "segments": 1,
     }
     assert info.bits_per_pixel == 8 * len(thumbnail_stream) / (37 * 50)

@@ -57,10 +57,10 @@ def test_the_example_of_the_module_runs():
     ("symbols", "golden"),
     [
         ([], "00 00000100"),
-        ([0], "00 00000200"),
-        ([0, 5, -300], "00 00000b00 04d7 08"),  # -300 has the number 599, 5 the number 8; both backwards at the end
-        ([0] * 16, "00 00000100 0000"),  # sixteen bits, one word
-        ([1, 2, 3], "00 00800b00 04 02 00"),
+        ([0], "00 ff120200"),
+        ([0, 5, -300], "00 910e0f00 04d7 08"),  # -300 has the number 599, 5 the number 8; both backwards at the end
+        ([0] * 16, "00 00000100 ad55"),  # sixteen bits, one word
+        ([1, 2, 3], "00 4ee90f00 04 02 00"),
     ],
 )
 def test_pinned_bytes(symbols, golden):
@@ -70,7 +70,7 @@ def test_pinned_bytes(symbols, golden):
     assert rans.decode(bytes.fromhex(golden), indices, tables).tolist() == symbols
 
 
-@pytest.mark.parametrize("size", [0, 1, 33, 1023, 4500, 65535, 65536, 131079])
+@pytest.mark.parametrize("size", [0, 1, 33, 1023, 4500, 32767, 32768, 131079])
 def test_same_bytes_as_the_reference_both_ways(tables, size):
     symbols, indices = random_symbols(size, size)
     plain = [reference_tables.make_table(offset, len(row) - 1, row) for offset, row in zip(OFFSETS, ROWS, strict=True)]
@@ -190,8 +190,8 @@ def test_unsound_arguments_of_decode_are_refused(tables):
         ("01 00000100", "shorter than its coder states"),
         ("00 ffff0000", "starts with an impossible coder state"),
         ("00 00000100", "words run out"),
-        ("00 00000200 00", "left over"),
-        ("00 00000300", "does not end in the state"),
+        ("00 ff120200 00", "left over"),
+        ("00 fe120200", "do not match their checksum"),
         ("00 00800200", "escapes run out"),
         ("00 00800200 00 80", "no valid form"),
         ("00 00800200 7f ff ff", "beyond 16 bits"),

@@ -53,7 +53,11 @@ Array<int16_t> decode(const py::bytes& data, const Array<uint8_t>& indices, cons
     const py::gil_scoped_release unlocked;
     SegmentDecoder decoder(tables, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
     decoder.decode_stage(index, decoded);
-    decoder.finish();
+    if (!decoder.finish()) {
+      throw Error(ErrorCode::kCorrupt,
+                  "the decoded symbols do not match their checksum: the data is damaged, or it was coded with other "
+                  "tables or indices; give those that it was coded with, or get it again");
+    }
   }
   return symbols;
 }

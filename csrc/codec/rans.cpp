@@ -20,6 +20,11 @@ constexpr int kEscapeMaximumBytes = 3;
 
 static_assert(1 << kMaximumLog2Lanes == kMaximumLanes);
 
+// The state of a lane before its first symbol is encoded and after its last is decoded.
+uint32_t check_state(uint32_t symbols_crc, size_t lane) {
+  return kLowerBound + (symbols_crc >> 16 * (lane % 2) & 0xFFFF);
+}
+
 // Escape numbers fold the values outside a table, nearest first: odd ones lie below it, even ones above.
 
 uint32_t escape_number(const TableInfo& info, int value) {
@@ -78,14 +83,14 @@ constexpr auto kEncodeGroups = for_each_lane_count<EncodeGroups>();
 
 class SegmentEncoder {
  public:
-  SegmentEncoder(const EntropyTables& tables, size_t symbol_count)
+  SegmentEncoder(const EntropyTables& tables, size_t symbol_count, uint32_t symbols_crc)
       : tables_(tables),
         log2_lanes_(
             std::min(static_cast<int>(std::bit_width(symbol_count / kSymbolsPerLane | 1)) - 1, kMaximumLog2Lanes)),
         capacity_(2 * symbol_count + 2),  // a word a symbol at most, and one that is stored but does not count
         buffer_(std::make_unique_for_overwrite<uint8_t[]>(capacity_)),
         words_(buffer_.get() + capacity_) {
-    states_.fill(kLowerBound);
+    for (size_t lane = 0; lane < kMaximumLanes; ++lane) states_[lane] = check_state(symbols_crc, lane);
   }
 
   // Stages come last to first.
@@ -240,6 +245,7 @@ constexpr auto kDecodeGroups = for_each_lane_count<DecodeGroups>();
 
 void encode_segment(const EntropyTables& tables, std::span<const StageSymbols> stages, std::vector<uint8_t>& out) {
   size_t symbol_count = 0;
+  Crc32 crc;
   for (const StageSymbols& stage : stages) {
     if (stage.symbols.size() != stage.tables.size()) {
       throw Error(ErrorCode::kInvalidArgument, "there are " + std::to_string(stage.symbols.size()) + " symbols and " +
@@ -248,8 +254,9 @@ void encode_segment(const EntropyTables& tables, std::span<const StageSymbols> s
     }
     tables.check_indices(stage.tables);
     symbol_count += stage.symbols.size();
+    crc.update(stage.symbols);
   }
-  SegmentEncoder encoder(tables, symbol_count);
+  SegmentEncoder encoder(tables, symbol_count, crc.value());
   for (size_t stage = stages.size(); stage-- > 0;) encoder.encode_stage(stages[stage]);
   encoder.write(out);
 }
@@ -294,13 +301,15 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
   }
   words_ = unread.words;
   escapes_ = unread.escapes;
+  crc_.update(symbols);
 }
 
-void SegmentDecoder::finish() const {
+bool SegmentDecoder::finish() const {
   if (words_ != escapes_) fail("bytes are left over after the last symbol of a segment");
-  for (int lane = 0; lane < lanes(); ++lane) {
-    if (states_[lane] != kLowerBound) fail("a coder does not end in the state that it has to");
+  for (size_t lane = 0; lane < static_cast<size_t>(lanes()); ++lane) {
+    if (states_[lane] != check_state(crc_.value(), lane)) return false;
   }
+  return true;
 }
 
 }  // namespace treenet

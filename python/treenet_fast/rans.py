@@ -12,7 +12,7 @@ of symbols are not in them.
 >>> indices = np.array([0, 0, 0, 1, 1, 1], dtype=np.uint8)  # three symbols with each table; 7 is in neither
 >>> data = rans.encode(symbols, indices, tables)
 >>> len(data)
-6
+8
 >>> rans.decode(data, indices, tables).tolist()
 [0, 0, -1, 2, 0, 7]
 """
@@ -117,8 +117,8 @@ def decode(data: bytes | bytearray | memoryview, indices: ArrayLike, tables: Tab
         i16 of the shape of `indices`.
 
     Raises:
-        CorruptStreamError: the bytes are damaged, or were coded with other tables or another number of symbols. Small
-            damage may also go unseen: keep a checksum where that matters.
+        CorruptStreamError: the bytes are damaged, or were coded with other tables or another number of symbols. The
+            checksum of the symbols lets one such case in 2^32 go unseen; in 2^16 where there are fewer than 32768.
         InvalidArgumentError: `data` is not bytes, or there is no such table.
     """
     return _native.rans_decode(_arguments.stream(data), _integers("indices", indices, np.uint8), tables._native)

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "codec/bytes.h"
+#include "codec/crc32.h"
 #include "codec/entropy_tables.h"
+#include "codec/error.h"
 #include "codec/leb128.h"
 #include "codec/rans.h"
 
@@ -43,7 +45,16 @@ struct Stage {
 
 inline std::vector<uint8_t> oracle_encode(const RawTables& tables, const std::vector<Stage>& stages, int log2_lanes) {
   const size_t lanes = size_t{1} << log2_lanes;
-  std::vector<uint32_t> states(lanes, 0x10000);
+  std::vector<uint8_t> symbol_bytes;
+  for (const Stage& stage : stages) {
+    for (const int16_t symbol : stage.symbols) {
+      symbol_bytes.push_back(static_cast<uint8_t>(symbol & 0xFF));
+      symbol_bytes.push_back(static_cast<uint8_t>(symbol >> 8 & 0xFF));
+    }
+  }
+  const uint32_t crc = crc32(symbol_bytes);
+  std::vector<uint32_t> states;
+  for (size_t lane = 0; lane < lanes; ++lane) states.push_back(0x10000 + (lane % 2 == 0 ? crc & 0xFFFF : crc >> 16));
   std::vector<uint16_t> words;   // last first
   std::vector<uint8_t> escapes;  // first first
   for (const Stage& stage : stages) {
@@ -97,7 +108,7 @@ inline std::vector<std::vector<int16_t>> decode(const EntropyTables& tables, con
     symbols.emplace_back(stage.tables.size());
     decoder.decode_stage(stage.tables, symbols.back());
   }
-  decoder.finish();
+  if (!decoder.finish()) throw Error(ErrorCode::kCorrupt, "the symbols do not match their checksum");
   return symbols;
 }
 

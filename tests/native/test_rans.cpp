@@ -29,20 +29,21 @@ RawTables even_table() {
 TEST("streams that can be checked by hand") {
   const EntropyTables tables = even_table().build();
   CHECK_EQUAL(encode(tables, {}), (Bytes{0, 0, 0, 1, 0}));
-  // 0x10000 = 2 * 32768 + 0, so the state becomes 2 << 16.
-  CHECK_EQUAL(encode(tables, {{{0}, {0}}}), (Bytes{0, 0, 0, 2, 0}));
-  // Backwards: -300 and 5 are escapes, 0x10000 -> 0x28000 -> 0x58000; then 0: -> 0xB0000. Their numbers are
-  // 2 * 299 + 1 = 599 = D7 04 and 2 * 4 = 08, backwards from the end.
-  CHECK_EQUAL(encode(tables, {{{0, 5, -300}, {0, 0, 0}}}), (Bytes{0, 0, 0, 0x0B, 0, 0x04, 0xD7, 0x08}));
-  // The state doubles fifteen times to 2^31; the sixteenth symbol puts its lower half as a word.
+  // The CRC-32 of 00 00 is 41D912FF. 0x112FF = 2 * 32768 + 0x12FF, so the state becomes (2 << 16) + 0x12FF.
+  CHECK_EQUAL(encode(tables, {{{0}, {0}}}), (Bytes{0, 0xFF, 0x12, 2, 0}));
+  // The CRC-32 of 00 00 05 00 D4 FE is 394D8E91. Backwards: -300 and 5 are escapes, 0x18E91 -> 0x38E91 -> 0x78E91; then
+  // 0: -> 0xF0E91. Their numbers are 2 * 299 + 1 = 599 = D7 04 and 2 * 4 = 08, backwards from the end.
+  CHECK_EQUAL(encode(tables, {{{0, 5, -300}, {0, 0, 0}}}), (Bytes{0, 0x91, 0x0E, 0x0F, 0, 0x04, 0xD7, 0x08}));
+  // The CRC-32 of 32 zeros is 190A55AD. What is above 0x55AD doubles fifteen times, from 2^16 to 2^31; the sixteenth
+  // symbol puts the lower half as a word.
   CHECK_EQUAL(encode(tables, {{std::vector<int16_t>(16, 0), std::vector<uint8_t>(16, 0)}}),
-              (Bytes{0, 0, 0, 1, 0, 0, 0}));
+              (Bytes{0, 0, 0, 1, 0, 0xAD, 0x55}));
 }
 
 TEST("pinned streams of every number of lanes") {
   const RawTables raw = testing::various_tables();
   const EntropyTables tables = raw.build();
-  const std::vector<uint32_t> expected = {0xC894637F, 0xE1A26CD0, 0x5A8CAFA7, 0x6F14E73E, 0xBB9E9AA9, 0x6075FB8B};
+  const std::vector<uint32_t> expected = {0x20AB3464, 0x23ED2C59, 0x65B293FF, 0x4AC64E22, 0xFEDB5577, 0xB534CF55};
   Random random(20);
   for (int log2_lanes = 0; log2_lanes <= 5; ++log2_lanes) {
     const std::vector<Stage> stages = {random_stage(random, raw, (kSymbolsPerLane << log2_lanes) + 17)};
@@ -57,13 +58,13 @@ TEST("pinned streams of every number of lanes") {
 TEST("the number of lanes follows the number of symbols of all stages") {
   const EntropyTables tables = even_table().build();
   for (const size_t n :
-       {0, 1, 32768, 65535, 65536, 131071, 131072, 262143, 262144, 524287, 524288, 1048575, 1048576, 1200000}) {
+       {0, 1, 16384, 32767, 32768, 65535, 65536, 131071, 131072, 262143, 262144, 524287, 524288, 600000}) {
     std::vector<Stage> stages;
     for (const size_t part : {n / 3, n / 4, n - n / 3 - n / 4}) {
       stages.push_back({std::vector<int16_t>(part), std::vector<uint8_t>(part)});
     }
     int log2_lanes = 0;
-    while (log2_lanes < 5 && size_t{32768} << (log2_lanes + 1) <= n) ++log2_lanes;
+    while (log2_lanes < 5 && size_t{16384} << (log2_lanes + 1) <= n) ++log2_lanes;
     const auto bytes = encode(tables, stages);
     CHECK_EQUAL(bytes[0], log2_lanes);
     CHECK_EQUAL(SegmentDecoder(tables, bytes).lanes(), 1 << log2_lanes);
