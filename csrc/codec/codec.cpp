@@ -94,7 +94,7 @@ void Codec::encode_batch(const Geometry& geometry, std::span<const ImageView> im
   for_each_segment(threads, images.size(), geometry, [&](std::size_t image, std::size_t segment) {
     std::array<StageSymbols, kStages> stages;
     for (const Stage stage : kCodingOrder) stages[stage] = encoding->stage(image, segment, stage);
-    encode_segment(*model_->tables, stages, payloads[image][segment]);
+    encode_segment(*model_->tables, backend_->coder_loops(), stages, payloads[image][segment]);
   });
 
   StreamInfo info{.quality = quality, .grey = grey, .width = geometry.width, .height = geometry.height};
@@ -128,7 +128,7 @@ void Codec::decode_batch(const Geometry& geometry, std::span<const ParsedStream>
   decoders.reserve(streams.size() * segments);
   for (const ParsedStream& stream : streams) {
     for (const auto& bytes : split_payload(stream.bytes.subspan(stream.header.header_size), segments)) {
-      decoders.emplace_back(*model_->tables, bytes);
+      decoders.emplace_back(*model_->tables, backend_->coder_loops(), bytes);
     }
     qualities.push_back(stream.header.quality);
   }

@@ -3,13 +3,14 @@
 
 #if defined(TREENET_HAVE_AVX2)
 #include "cpu/isa_avx2.h"
+#include "cpu/rans_avx2.h"
 // The primitives come before the schedules that use them.
 #include "cpu/table.h"
 
 namespace treenet::cpu {
 
 const KernelTable* kernels_avx2() {
-  static const KernelTable table = avx2::make_table("avx2");
+  static const KernelTable table = avx2::make_table("avx2", avx2::coder_loops());
   return &table;
 }
 

@@ -3,13 +3,14 @@
 
 #if defined(TREENET_HAVE_AVX512VNNI)
 #include "cpu/isa_avx512vnni.h"
+#include "cpu/rans_avx512vnni.h"
 // The primitives come before the schedules that use them.
 #include "cpu/table.h"
 
 namespace treenet::cpu {
 
 const KernelTable* kernels_avx512vnni() {
-  static const KernelTable table = avx512vnni::make_table("avx512vnni");
+  static const KernelTable table = avx512vnni::make_table("avx512vnni", avx512vnni::coder_loops());
   return &table;
 }
 

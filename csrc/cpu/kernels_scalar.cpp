@@ -7,7 +7,7 @@
 namespace treenet::cpu {
 
 const KernelTable* kernels_scalar() {
-  static const KernelTable table = scalar::make_table("scalar");
+  static const KernelTable table = scalar::make_table("scalar", kScalarLoops);
   return &table;
 }
 

@@ -15,6 +15,7 @@
 #include "codec/error.h"
 #include "codec/leb128.h"
 #include "codec/rans.h"
+#include "cpu/dispatch.h"
 
 namespace treenet::testing {
 
@@ -91,18 +92,27 @@ inline std::vector<uint8_t> oracle_encode(const RawTables& tables, const std::ve
   return bytes;
 }
 
-inline std::vector<uint8_t> encode(const EntropyTables& tables, const std::vector<Stage>& stages) {
+inline std::vector<uint8_t> encode(const EntropyTables& tables, const std::vector<Stage>& stages,
+                                   const CoderLoops& loops = kScalarLoops) {
   std::vector<StageSymbols> views;
   for (const Stage& stage : stages) views.push_back({stage.symbols, stage.tables});
   std::vector<uint8_t> bytes;
-  encode_segment(tables, views, bytes);
+  encode_segment(tables, loops, views, bytes);
   return bytes;
+}
+
+// The loops of every instruction set that this machine has.
+inline std::vector<const CoderLoops*> all_loops() {
+  std::vector<const CoderLoops*> loops;
+  for (const std::string& isa : cpu::usable_isas()) loops.push_back(&cpu::kernels_for(isa).coder_loops);
+  return loops;
 }
 
 // The symbols of a segment whose stages have the tables of `stages`.
 inline std::vector<std::vector<int16_t>> decode(const EntropyTables& tables, const std::vector<Stage>& stages,
-                                                std::span<const uint8_t> bytes) {
-  SegmentDecoder decoder(tables, bytes);
+                                                std::span<const uint8_t> bytes,
+                                                const CoderLoops& loops = kScalarLoops) {
+  SegmentDecoder decoder(tables, loops, bytes);
   std::vector<std::vector<int16_t>> symbols;
   for (const Stage& stage : stages) {
     symbols.emplace_back(stage.tables.size());

@@ -1,4 +1,5 @@
-#include <bit>
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -10,6 +11,7 @@
 namespace treenet {
 namespace {
 
+using testing::all_loops;
 using testing::decode;
 using testing::encode;
 using testing::oracle_encode;
@@ -47,11 +49,12 @@ TEST("pinned streams of every number of lanes") {
   Random random(20);
   for (int log2_lanes = 0; log2_lanes <= 5; ++log2_lanes) {
     const std::vector<Stage> stages = {random_stage(random, raw, (kSymbolsPerLane << log2_lanes) + 17)};
-    const auto bytes = encode(tables, stages);
-    CHECK_EQUAL(bytes[0], log2_lanes);
-    CHECK(bytes == oracle_encode(raw, stages, log2_lanes));
-    CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+    const auto bytes = oracle_encode(raw, stages, log2_lanes);
     CHECK_EQUAL(crc32(bytes), expected[static_cast<size_t>(log2_lanes)]);
+    for (const CoderLoops* loops : all_loops()) {
+      CHECK(encode(tables, stages, *loops) == bytes);
+      CHECK(decode(tables, stages, bytes, *loops) == symbols_of(stages));
+    }
   }
 }
 
@@ -67,7 +70,7 @@ TEST("the number of lanes follows the number of symbols of all stages") {
     while (log2_lanes < 5 && size_t{16384} << (log2_lanes + 1) <= n) ++log2_lanes;
     const auto bytes = encode(tables, stages);
     CHECK_EQUAL(bytes[0], log2_lanes);
-    CHECK_EQUAL(SegmentDecoder(tables, bytes).lanes(), 1 << log2_lanes);
+    CHECK_EQUAL(SegmentDecoder(tables, kScalarLoops, bytes).lanes(), 1 << log2_lanes);
     CHECK(decode(tables, stages, bytes) == symbols_of(stages));
   }
 }
@@ -80,9 +83,11 @@ TEST("bytes are those of the oracle, and decode, for stages of any length") {
     const uint32_t limit = 1u << random.below(18);
     std::vector<Stage> stages;
     for (uint32_t i = random.below(4); i > 0; --i) stages.push_back(random_stage(random, raw, random.below(limit)));
-    const auto bytes = encode(tables, stages);
-    CHECK_EQUAL(bytes, oracle_encode(raw, stages, bytes[0]));
-    CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+    for (const CoderLoops* loops : all_loops()) {
+      const auto bytes = encode(tables, stages, *loops);
+      CHECK_EQUAL(bytes, oracle_encode(raw, stages, bytes[0]));
+      CHECK(decode(tables, stages, bytes, *loops) == symbols_of(stages));
+    }
   }
 }
 
@@ -95,7 +100,7 @@ TEST("a decoder takes any number of lanes") {
       const std::vector<Stage> stages = {random_stage(random, raw, size), random_stage(random, raw, random.below(200)),
                                          random_stage(random, raw, 70 - size)};
       const auto bytes = oracle_encode(raw, stages, log2_lanes);
-      CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+      for (const CoderLoops* loops : all_loops()) CHECK(decode(tables, stages, bytes, *loops) == symbols_of(stages));
     }
   }
 }
@@ -107,31 +112,58 @@ TEST("every 16-bit symbol, inside its table or outside") {
     Stage stage;
     for (int symbol = -32768; symbol <= 32767; ++symbol) stage.symbols.push_back(static_cast<int16_t>(symbol));
     stage.tables.assign(stage.symbols.size(), static_cast<uint8_t>(table));
-    CHECK(decode(tables, {stage}, encode(tables, {stage})) == symbols_of({stage}));
+    for (const CoderLoops* loops : all_loops()) {
+      CHECK(decode(tables, {stage}, encode(tables, {stage}, *loops), *loops) == symbols_of({stage}));
+    }
   }
 }
 
-TEST("reciprocals divide exactly for every frequency") {
+// Frequencies, and for each of them the states where a quotient or the word that is due turns, and random ones.
+TEST("every loop encodes every frequency, from the states that matter") {
   Random random(3);
-  for (uint32_t frequency = 32; frequency <= 65536 - 32;) {
-    RawTables raw;
-    for (; raw.offsets.size() < kMaximumTables && frequency <= 65536 - 32; ++frequency) raw.add(0, {frequency});
-    Stage stage;
-    for (uint32_t round = 0; round < 16; ++round) {
-      for (size_t table = 0; table < raw.offsets.size(); ++table) {
-        stage.symbols.push_back(static_cast<int16_t>(random.below(2)));
-        stage.tables.push_back(static_cast<uint8_t>(table));
+  std::vector<Divisor> symbols;
+  std::vector<uint32_t> states;
+  for (uint32_t frequency = 32; frequency <= 65536 - 32; ++frequency) {
+    const uint32_t reciprocal = static_cast<uint32_t>((uint64_t{1} << 32) / frequency);
+    const uint32_t multiple = frequency * (1 + random.below(65535));
+    for (const uint32_t state : {kLowerBound, kLowerBound + frequency, multiple - 1, multiple, (frequency << 16) - 1,
+                                 frequency << 16, 0xFFFFFFFFu, random.below(0xFFFFFFFFu)}) {
+      if (state < kLowerBound) continue;
+      states.push_back(state);
+      symbols.push_back({reciprocal, random.below(65537 - frequency) + (frequency << 16)});
+    }
+  }
+  for (int log2_lanes = 0; log2_lanes <= kMaximumLog2Lanes; ++log2_lanes) {
+    const size_t lanes = size_t{1} << log2_lanes;
+    for (size_t i = 0; i + lanes <= states.size(); i += lanes) {
+      std::vector<uint32_t> expected;
+      Bytes words;
+      for (size_t lane = 0; lane < lanes; ++lane) {
+        const uint32_t f = symbols[i + lane].interval >> 16, c = symbols[i + lane].interval & 0xFFFF;
+        uint32_t x = states[i + lane];
+        if (x >= f << 16) {
+          words.insert(words.end(), {static_cast<uint8_t>(x), static_cast<uint8_t>(x >> 8)});
+          x >>= 16;
+        }
+        expected.push_back((x / f << 16) + x % f + c);
+      }
+      for (const CoderLoops* loops : all_loops()) {
+        std::array<uint32_t, kMaximumLanes> x{};
+        std::copy_n(&states[i], lanes, x.begin());
+        std::array<uint8_t, 2 * kMaximumLanes + kWordSlack> buffer;
+        uint8_t* const end = buffer.data() + buffer.size();
+        const uint8_t* const begin = loops->encode[log2_lanes](x.data(), &symbols[i], 1, end);
+        CHECK(std::equal(expected.begin(), expected.end(), x.begin()));
+        CHECK(std::equal(begin, const_cast<const uint8_t*>(end), words.begin(), words.end()));
       }
     }
-    const auto bytes = encode(raw.build(), {stage});
-    CHECK(bytes == oracle_encode(raw, {stage}, bytes[0]));
   }
 }
 
 TEST("a segment is appended to what is there") {
   const EntropyTables tables = even_table().build();
   Bytes out = {9, 8, 7};
-  encode_segment(tables, {}, out);
+  encode_segment(tables, kScalarLoops, {}, out);
   CHECK_EQUAL(out, (Bytes{9, 8, 7, 0, 0, 0, 1, 0}));
 }
 
@@ -140,7 +172,7 @@ TEST("arguments are checked") {
   CHECK_ERROR(encode(tables, {{{0, 0}, {0}}}), ErrorCode::kInvalidArgument, "2 symbols and 1 table indices");
   CHECK_ERROR(encode(tables, {{{0, 0}, {0, 1}}}), ErrorCode::kInvalidArgument, "no entropy table 1");
   const Bytes bytes = encode(tables, {});
-  SegmentDecoder decoder(tables, bytes);
+  SegmentDecoder decoder(tables, kScalarLoops, bytes);
   std::vector<int16_t> symbols(2);
   const std::vector<uint8_t> one = {0}, unknown = {0, 3};
   CHECK_ERROR(decoder.decode_stage(one, symbols), ErrorCode::kInvalidArgument, "room for 2 symbols");

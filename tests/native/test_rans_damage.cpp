@@ -20,16 +20,21 @@ using testing::Stage;
 using testing::symbols_of;
 using Bytes = std::vector<uint8_t>;
 
-// Nothing if the decoder refuses the bytes; any other error fails the test.
+// Nothing if the decoder refuses the bytes; any other error fails the test. All instruction sets have to agree.
 std::optional<std::vector<std::vector<int16_t>>> try_decode(const EntropyTables& tables,
                                                             const std::vector<Stage>& stages, const Bytes& bytes) {
-  try {
-    const Bytes block(bytes.begin(), bytes.end());  // without spare capacity
-    return decode(tables, stages, block);
-  } catch (const Error& error) {
-    CHECK(error.code == ErrorCode::kCorrupt);
-    return std::nullopt;
-  }
+  const auto attempt = [&](const CoderLoops& loops) -> std::optional<std::vector<std::vector<int16_t>>> {
+    try {
+      const Bytes block(bytes.begin(), bytes.end());  // without spare capacity
+      return decode(tables, stages, block, loops);
+    } catch (const Error& error) {
+      CHECK(error.code == ErrorCode::kCorrupt);
+      return std::nullopt;
+    }
+  };
+  const auto symbols = attempt(kScalarLoops);
+  for (const CoderLoops* loops : testing::all_loops()) CHECK(attempt(*loops) == symbols);
+  return symbols;
 }
 
 struct Case {
