@@ -14,7 +14,7 @@ from PIL import Image
 
 import treenet_fast
 from synthetic import synthetic_image, synthetic_integer_model
-from treenet_fast import Codec, _api, errors, model_file, models
+from treenet_fast import Codec, _api, _isa, errors, model_file, models
 
 
 def psnr(a, b):
@@ -227,7 +227,7 @@ def test_backend_info():
     info = treenet_fast.backend_info()
     assert info.version == treenet_fast.__version__
     assert info.available_isas[0] == "scalar"
-    assert set(info.available_isas) <= set(_api.ISAS)
+    assert set(info.available_isas) <= set(_isa.ISAS)
     assert info.threads == min(len(os.sched_getaffinity(0)), 16) == Codec().threads
 
 

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from treenet_fast import rans
-from treenet_fast.errors import CorruptStreamError, InvalidArgumentError, TreeNetError
+from treenet_fast import _native, rans
+from treenet_fast.errors import BackendError, CorruptStreamError, InvalidArgumentError, TreeNetError
 from treenet_fast.frequencies import integer_frequencies
 from treenet_fast.reference import entropy_tables as reference_tables
 from treenet_fast.reference import rans as reference_rans
@@ -83,6 +83,26 @@ def test_same_bytes_as_the_reference_both_ways(tables, size):
     decoder = reference_rans.SegmentDecoder(plain, data)
     assert decoder.decode_stage(stage.tables) == stage.symbols
     decoder.finish()
+
+
+@pytest.mark.parametrize("isa", _native.cpu_isas())
+def test_every_instruction_set_and_number_of_lanes(tables, isa, monkeypatch):
+    for lanes in (1, 2, 4, 8, 16, 32):
+        symbols, indices = random_symbols(lanes, 16384 * lanes + 21)
+        data = rans.encode(symbols, indices, tables, isa="scalar")
+        assert data[0] == lanes.bit_length() - 1
+        assert rans.encode(symbols, indices, tables, isa=isa) == data
+        np.testing.assert_array_equal(rans.decode(data, indices, tables, isa=isa), symbols)
+    monkeypatch.setenv("TREENET_FAST_ISA", isa)
+    assert rans.encode(symbols, indices, tables) == data
+
+
+def test_an_instruction_set_that_is_not_there(tables, monkeypatch):
+    with pytest.raises(BackendError, match="isa is 'sse9'"):
+        rans.encode([0], [0], tables, isa="sse9")
+    monkeypatch.setenv("TREENET_FAST_ISA", "sse9")
+    with pytest.raises(BackendError, match="TREENET_FAST_ISA is 'sse9'"):
+        rans.decode(b"", [], tables)
 
 
 def test_any_shape_integer_type_and_layout(tables):
