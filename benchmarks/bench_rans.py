@@ -1,55 +1,142 @@
-"""Speed of the entropy coder by itself, with another table at every symbol.
+"""Speed of the entropy coder by itself, with another table at every symbol, on every instruction set and beside others.
 
     pytest benchmarks/bench_rans.py
 
-`extra_info` has symbols a second (of the median run) and bits a symbol.
+CompressAI's coder has the same tables, and takes lists. Only that part of it is loaded, so that `pip install --no-deps
+compressai` is enough: the package itself wants an older NumPy. constriction makes tables of its own, of the same
+normal distributions, since it has no call that takes another table for every symbol. `extra_info` has the lanes, the
+symbols a second (of the median run) and the bits a symbol.
 """
+
+from importlib import machinery, util
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from treenet_fast import rans
+from treenet_fast import _native, rans
+from treenet_fast.frequencies import integer_frequencies
 
 SCALES = np.geomspace(0.11, 64, 64)
 """Standard deviations of the tables: the range that the codec's latents have."""
 
-SIZES = {"thumbnail": 2_000, "kodak": 200_000, "segment": 1_000_000}
+LARGEST = 127
+LANES = (1, 2, 4, 8, 16, 32)
+SYMBOLS_PER_LANE = 16384  # SPEC §7.3: so many for each lane, and there is not yet another
 
 
-@pytest.fixture(scope="module")
-def tables():
+class Ours:
+    def __init__(self, rows, offsets, isa):
+        self.tables = rans.Tables.from_probabilities(rows, offsets)
+        self.isa = isa
+
+    def encode(self, symbols, indices):
+        return rans.encode(symbols, indices, self.tables, isa=self.isa)
+
+    def decode(self, data, indices):
+        return rans.decode(data, indices, self.tables, isa=self.isa)
+
+    def arguments(self, symbols, indices):
+        return symbols, indices
+
+
+def compressai_coder():
+    package = util.find_spec("compressai")
+    if package is None:
+        pytest.skip("compressai is not installed")
+    (library,) = Path(package.origin).parent.glob("ans.*")
+    spec = util.spec_from_file_location("ans", library, loader=machinery.ExtensionFileLoader("ans", str(library)))
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class CompressAI:
+    def __init__(self, rows, offsets):
+        ans = compressai_coder()
+        self.encoder, self.decoder = ans.RansEncoder(), ans.RansDecoder()
+        frequencies = [integer_frequencies(np.append(row, 1 - row.sum())) for row in rows]
+        sums = [[0, *np.cumsum(row, dtype=np.int64).tolist()] for row in frequencies]
+        longest = max(map(len, sums))
+        self.tables = [row + [0] * (longest - len(row)) for row in sums], [len(row) for row in sums], offsets
+
+    def encode(self, symbols, indices):
+        return self.encoder.encode_with_indexes(symbols, indices, *self.tables)
+
+    def decode(self, data, indices):
+        return self.decoder.decode_with_indexes(data, indices, *self.tables)
+
+    def arguments(self, symbols, indices):
+        return symbols.tolist(), indices.tolist()
+
+
+class Constriction:
+    def __init__(self, rows, offsets):
+        self.stream = pytest.importorskip("constriction").stream
+        self.model = self.stream.model.QuantizedGaussian(-LARGEST, LARGEST)
+
+    def encode(self, symbols, indices):
+        coder = self.stream.stack.AnsCoder()
+        coder.encode_reverse(symbols, self.model, np.zeros(symbols.size), SCALES[indices])
+        return coder.get_compressed().tobytes()
+
+    def decode(self, data, indices):
+        coder = self.stream.stack.AnsCoder(np.frombuffer(data, np.uint32))
+        return coder.decode(self.model, np.zeros(indices.size), SCALES[indices])
+
+    def arguments(self, symbols, indices):
+        return np.clip(symbols, -LARGEST, LARGEST).astype(np.int32), indices
+
+
+CODERS = {isa: lambda rows, offsets, isa=isa: Ours(rows, offsets, isa) for isa in _native.cpu_isas()}
+CODERS |= {"compressai": CompressAI, "constriction": Constriction}
+
+
+@pytest.fixture(scope="module", params=CODERS)
+def coder(request):
     rows, offsets = [], []
     for scale in SCALES:
-        half = min(127, int(np.ceil(4 * scale)))
+        half = min(LARGEST, int(np.ceil(4 * scale)))
         weights = np.exp(-0.5 * (np.arange(-half, half + 1) / scale) ** 2)
         rows.append(0.9999 * weights / weights.sum())
         offsets.append(-half)
-    return rans.Tables.from_probabilities(rows, offsets)
+    return CODERS[request.param](rows, offsets)
 
 
-@pytest.fixture(params=SIZES.values(), ids=SIZES.keys())
-def coded(request, tables):
+@pytest.fixture(params=LANES, ids=lambda lanes: f"{lanes}-lanes")
+def lanes(request):
+    return request.param
+
+
+@pytest.fixture
+def case(lanes, coder):
+    """Symbols and indices as the coder takes them, and their bytes."""
     rng = np.random.default_rng(0)
-    indices = rng.integers(64, size=request.param).astype(np.uint8)
+    indices = rng.integers(64, size=SYMBOLS_PER_LANE * lanes).astype(np.uint8)
     symbols = np.rint(rng.standard_normal(indices.size) * SCALES[indices]).astype(np.int16)
-    return symbols, indices, rans.encode(symbols, indices, tables)
+    symbols, indices = coder.arguments(symbols, indices)
+    return symbols, indices, coder.encode(symbols, indices)
 
 
-def record(benchmark, symbols, data):
-    benchmark.extra_info["symbols"] = symbols.size
-    benchmark.extra_info["bits_per_symbol"] = 8 * len(data) / symbols.size
-    benchmark.extra_info["symbols_per_second"] = symbols.size / benchmark.stats.stats.median
+def record(benchmark, lanes, coder, case):
+    symbols, _, data = case
+    if isinstance(coder, Ours):
+        assert 1 << data[0] == lanes
+        benchmark.extra_info["lanes"] = lanes
+    benchmark.extra_info["symbols"] = len(symbols)
+    benchmark.extra_info["bits_per_symbol"] = 8 * len(data) / len(symbols)
+    benchmark.extra_info["symbols_per_second"] = len(symbols) / benchmark.stats.stats.median
 
 
 @pytest.mark.benchmark(group="rans encode")
-def test_encode(benchmark, coded, tables):
-    symbols, indices, data = coded
-    assert benchmark(rans.encode, symbols, indices, tables) == data
-    record(benchmark, symbols, data)
+def test_encode(benchmark, lanes, coder, case):
+    symbols, indices, data = case
+    assert benchmark(coder.encode, symbols, indices) == data
+    record(benchmark, lanes, coder, case)
 
 
 @pytest.mark.benchmark(group="rans decode")
-def test_decode(benchmark, coded, tables):
-    symbols, indices, data = coded
-    np.testing.assert_array_equal(benchmark(rans.decode, data, indices, tables), symbols)
-    record(benchmark, symbols, data)
+def test_decode(benchmark, lanes, coder, case):
+    symbols, indices, data = case
+    np.testing.assert_array_equal(benchmark(coder.decode, data, indices), symbols)
+    record(benchmark, lanes, coder, case)

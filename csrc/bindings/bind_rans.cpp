@@ -11,6 +11,7 @@
 #include "codec/entropy_tables.h"
 #include "codec/error.h"
 #include "codec/rans.h"
+#include "cpu/dispatch.h"
 
 namespace py = pybind11;
 
@@ -34,26 +35,34 @@ EntropyTables make_tables(const Array<uint16_t>& frequency, const Array<int32_t>
   return EntropyTables(view(offset), view(count), view(frequency));
 }
 
-py::bytes encode(const Array<int16_t>& symbols, const Array<uint8_t>& indices, const EntropyTables& tables) {
+py::bytes encode(const Array<int16_t>& symbols, const Array<uint8_t>& indices, const EntropyTables& tables,
+                 const std::string& isa) {
   const StageSymbols stage{view(symbols), view(indices)};
+  const CoderLoops& loops = cpu::kernels_for(isa).coder_loops;
   std::vector<uint8_t> segment;
   {
     const py::gil_scoped_release unlocked;
-    encode_segment(tables, {&stage, 1}, segment);
+    encode_segment(tables, loops, {&stage, 1}, segment);
   }
   return py::bytes(reinterpret_cast<const char*>(segment.data()), segment.size());
 }
 
-Array<int16_t> decode(const py::bytes& data, const Array<uint8_t>& indices, const EntropyTables& tables) {
+Array<int16_t> decode(const py::bytes& data, const Array<uint8_t>& indices, const EntropyTables& tables,
+                      const std::string& isa) {
   const std::string_view bytes = data;
+  const CoderLoops& loops = cpu::kernels_for(isa).coder_loops;
   Array<int16_t> symbols(std::vector<py::ssize_t>(indices.shape(), indices.shape() + indices.ndim()));
   const std::span<int16_t> decoded(symbols.mutable_data(), static_cast<size_t>(symbols.size()));
   const std::span<const uint8_t> index = view(indices);
   {
     const py::gil_scoped_release unlocked;
-    SegmentDecoder decoder(tables, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+    SegmentDecoder decoder(tables, loops, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
     decoder.decode_stage(index, decoded);
-    decoder.finish();
+    if (!decoder.finish()) {
+      throw Error(ErrorCode::kCorrupt,
+                  "the decoded symbols do not match their checksum: the data is damaged, or it was coded with other "
+                  "tables or indices; give those that it was coded with, or get it again");
+    }
   }
   return symbols;
 }
@@ -65,8 +74,10 @@ void bind_rans(py::module_& module) {
       .def(py::init(&make_tables), py::arg("frequency").noconvert(), py::arg("offset").noconvert(),
            py::arg("count").noconvert())
       .def("__len__", &EntropyTables::size);
-  module.def("rans_encode", &encode, py::arg("symbols").noconvert(), py::arg("indices").noconvert(), py::arg("tables"));
-  module.def("rans_decode", &decode, py::arg("data"), py::arg("indices").noconvert(), py::arg("tables"));
+  module.def("rans_encode", &encode, py::arg("symbols").noconvert(), py::arg("indices").noconvert(), py::arg("tables"),
+             py::arg("isa"));
+  module.def("rans_decode", &decode, py::arg("data"), py::arg("indices").noconvert(), py::arg("tables"),
+             py::arg("isa"));
 }
 
 }  // namespace treenet

@@ -101,6 +101,8 @@ class Backend {
   virtual const char* name() const = 0;
   // For work on the host, the codec's too.
   virtual ThreadPool& threads() = 0;
+  // For coding symbols on the host.
+  virtual const CoderLoops& coder_loops() const = 0;
 
   // How many images of this size `encode` and `decode` take at once; 1 or more.
   virtual int max_batch(const Geometry& geometry) const = 0;

@@ -4,7 +4,6 @@
 #include <array>
 #include <string>
 
-#include "codec/crc32.h"
 #include "codec/error.h"
 #include "codec/process.h"
 #include "codec/rans.h"
@@ -23,6 +22,16 @@ void check_batch(const Call& call, std::size_t count) {
 template <class A, class B>
 bool same_size(const A& a, const B& b) {
   return a.height == b.height && a.width == b.width;
+}
+
+// Of a segment whose stages are all decoded.
+void check_symbols(const SegmentDecoder& decoder) {
+  // The stream's own checksum held, so its bytes are those that the encoder wrote.
+  if (!decoder.finish()) {
+    throw Error(ErrorCode::kCorrupt,
+                "the decoded symbols do not match their checksum although the stream's bytes are intact: "
+                "its encoder and this decoder disagree; please report it with the file");
+  }
 }
 
 void check_size(int height, int width) {
@@ -102,17 +111,10 @@ void Codec::write_batch(const Geometry& geometry, const Encoding& encoding, cons
   for_each_segment(threads, streams.size(), geometry, [&](std::size_t image, std::size_t segment) {
     std::array<StageSymbols, kStages> stages;
     for (const Stage stage : kCodingOrder) stages[stage] = encoding.stage(image, segment, stage);
-    encode_segment(*model_->tables, stages, payloads[image][segment]);
+    encode_segment(*model_->tables, backend_->coder_loops(), stages, payloads[image][segment]);
   });
-  threads.run(static_cast<std::int64_t>(streams.size()), [&](std::int64_t image) {
-    Crc32 crc;
-    for (std::size_t segment = 0; segment < segments; ++segment) {
-      for (const Stage stage : kCodingOrder) crc.update(encoding.stage(image, segment, stage).symbols);
-    }
-    StreamInfo own = info;
-    own.symbols_crc = crc.value();
-    streams[image] = write_stream(own, payloads[image]);
-  });
+  threads.run(static_cast<std::int64_t>(streams.size()),
+              [&](std::int64_t image) { streams[image] = write_stream(info, payloads[image]); });
 }
 
 void Codec::decode(std::span<const ParsedStream> streams, std::span<const PixelsOut> pixels, const Call& call) const {
@@ -140,32 +142,21 @@ void Codec::decode_batch(const Geometry& geometry, std::span<const ParsedStream>
   decoders.reserve(streams.size() * segments);
   for (const ParsedStream& stream : streams) {
     for (const auto& bytes : split_payload(stream.bytes.subspan(stream.header.header_size), segments)) {
-      decoders.emplace_back(*model_->tables, bytes);
+      decoders.emplace_back(*model_->tables, backend_->coder_loops(), bytes);
     }
     qualities.push_back(stream.header.quality);
   }
 
   const std::unique_ptr<Decoding> decoding = backend_->decode(geometry, qualities, call);
-  // All symbols are kept for their checksum, which goes segment by segment.
-  std::vector<std::array<std::span<const std::int16_t>, kStages>> symbols(decoders.size());
   for (const Stage stage : kCodingOrder) {
     decoding->prepare(stage);
     for_each_segment(threads, streams.size(), geometry, [&](std::size_t image, std::size_t segment) {
-      const std::size_t part = image * segments + segment;
       const StageRoom room = decoding->open(image, segment);
-      decoders[part].decode_stage(room.tables, room.symbols);
+      decoders[image * segments + segment].decode_stage(room.tables, room.symbols);
       decoding->close(image, segment);
-      symbols[part][stage] = room.symbols;
     });
   }
-  threads.run(static_cast<std::int64_t>(streams.size()), [&](std::int64_t image) {
-    Crc32 crc;
-    for (std::size_t part = image * segments; part < (image + 1) * segments; ++part) {
-      decoders[part].finish();
-      for (const auto& stage : symbols[part]) crc.update(stage);
-    }
-    check_symbols(streams[image].header, crc.value());
-  });
+  for (const SegmentDecoder& decoder : decoders) check_symbols(decoder);
   decoding->finish(pixels);
 }
 

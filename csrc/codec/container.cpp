@@ -15,8 +15,10 @@ namespace {
 constexpr std::array<uint8_t, 3> kMagic = {0x54, 0x4E, 0x46};  // "TNF"
 constexpr size_t kStreamCrcAt = 4;                             // after magic and version
 constexpr size_t kStreamCrcFrom = 8;                           // the checksum is of the bytes from here on
-constexpr size_t kFixedSize = 17;                              // up to and with quality
-constexpr uint32_t kGreyFlag = 0x80;                           // above the quality
+constexpr size_t kModelIdAt = 8;
+constexpr size_t kQualityAt = 12;
+constexpr size_t kFixedSize = 13;     // up to and with quality
+constexpr uint32_t kGreyFlag = 0x80;  // above the quality
 constexpr uint32_t kMaximumQuality = 100;
 constexpr size_t kMaximumPayload = (size_t{1} << (7 * kLeb128MaximumBytes)) - 1;
 constexpr int kSideMaximumBytes = 3;
@@ -117,9 +119,8 @@ std::vector<uint8_t> write_stream(const StreamInfo& info, std::span<const std::v
   std::vector<uint8_t> stream(kFixedSize);
   std::copy(kMagic.begin(), kMagic.end(), stream.begin());
   stream[3] = kStreamVersion;
-  store_le32(&stream[8], info.symbols_crc);
-  std::copy(info.model_id.begin(), info.model_id.end(), stream.begin() + 12);
-  stream[16] = static_cast<uint8_t>(static_cast<uint32_t>(info.quality) | (info.grey ? kGreyFlag : 0));
+  std::copy(info.model_id.begin(), info.model_id.end(), stream.begin() + kModelIdAt);
+  stream[kQualityAt] = static_cast<uint8_t>(static_cast<uint32_t>(info.quality) | (info.grey ? kGreyFlag : 0));
   append_leb128(stream, static_cast<uint32_t>(info.width));
   append_leb128(stream, static_cast<uint32_t>(info.height));
   append_leb128(stream, static_cast<uint32_t>(payload_size));
@@ -135,10 +136,9 @@ Header parse_header(std::span<const uint8_t> stream, uint64_t max_pixels) {
   if (stream.size() < kFixedSize) fail_short_header(stream);
   Header header{};
   header.stream_crc = load_le32(&stream[kStreamCrcAt]);
-  header.symbols_crc = load_le32(&stream[8]);
-  std::copy_n(&stream[12], header.model_id.size(), header.model_id.begin());
-  header.grey = (stream[16] & kGreyFlag) != 0;
-  const uint32_t quality = stream[16] & ~kGreyFlag;
+  std::copy_n(&stream[kModelIdAt], header.model_id.size(), header.model_id.begin());
+  header.grey = (stream[kQualityAt] & kGreyFlag) != 0;
+  const uint32_t quality = stream[kQualityAt] & ~kGreyFlag;
   FieldReader fields(stream);
   const uint32_t width = fields.read("width", kSideMaximumBytes);
   const uint32_t height = fields.read("height", kSideMaximumBytes);
@@ -175,15 +175,6 @@ void check_model(const Header& header, std::span<const uint8_t> model_hash) {
   if (!std::equal(id.begin(), id.end(), header.model_id.begin())) {
     fail(ErrorCode::kWrongModel, "stream was made with model " + hex(header.model_id) + ", this is model " + hex(id) +
                                      "; decode it with the model that it was made with");
-  }
-}
-
-void check_symbols(const Header& header, uint32_t symbols_crc) {
-  // The stream's own checksum held, so its bytes are those that the encoder wrote.
-  if (symbols_crc != header.symbols_crc) {
-    fail(ErrorCode::kCorrupt,
-         "the decoded symbols do not match their checksum although the stream's bytes are intact: "
-         "its encoder and this decoder disagree; please report it with the file");
   }
 }
 

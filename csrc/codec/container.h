@@ -16,7 +16,6 @@ using ModelId = std::array<uint8_t, 4>;  // the first bytes of the model's hash
 
 // What the encoder knows of a stream, and what a decoder learns from its header.
 struct StreamInfo {
-  uint32_t symbols_crc;  // Crc32 of the coded symbols, in order of coding
   ModelId model_id;
   int quality;  // 1..100
   bool grey;
@@ -38,9 +37,6 @@ Header parse_header(std::span<const uint8_t> stream, uint64_t max_pixels);
 
 // Throws Error(kWrongModel) unless the stream was made with the model of this hash (32 bytes; four are compared).
 void check_model(const Header& header, std::span<const uint8_t> model_hash);
-
-// Throws Error(kCorrupt) unless this is the checksum that the header has for the decoded symbols.
-void check_symbols(const Header& header, uint32_t symbols_crc);
 
 // The bytes of each segment. `payload` is the stream after its header; throws Error(kCorrupt) if it cannot be
 // `segment_count` (1 or more) segments.

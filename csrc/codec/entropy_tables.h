@@ -7,33 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "codec/rans_loops.h"
+
 namespace treenet {
 
-inline constexpr int kFrequencyBits = 16;  // the frequencies of a table add up to 2^16
 inline constexpr int kMinimumFrequency = 32;
-inline constexpr int kCellBits = 5;  // 32 slots a cell: no more than one boundary in each, by the minimum frequency
-inline constexpr int kCellsPerTable = 1 << (kFrequencyBits - kCellBits);
-inline constexpr int kTableStride = 256;    // frequencies a table in the constructor's argument; count + 1 of them used
 inline constexpr int kMaximumTables = 256;  // a table index is a byte
-
-// What a table is, apart from its frequencies.
-struct TableInfo {
-  uint32_t first;  // index of the table's first interval in `intervals()`, and of its first record in `divisors()`
-  int16_t offset;  // the smallest value
-  uint16_t count;  // of values; also the index of the escape among the table's intervals
-};
-
-// The slots cumulative .. cumulative + frequency - 1 of one value or of the escape.
-struct Interval {
-  uint16_t cumulative;
-  uint16_t frequency;
-};
-
-// An interval with the reciprocal of its frequency, ⌊2^32 / frequency⌋: what the encoder needs of a symbol.
-struct Divisor {
-  uint32_t reciprocal;
-  Interval interval;
-};
 
 class EntropyTables {
  public:
@@ -47,10 +26,8 @@ class EntropyTables {
   // Throws Error(kInvalidArgument) unless every index names a table.
   void check_indices(std::span<const uint8_t> indices) const;
 
-  const TableInfo* infos() const { return infos_.data(); }  // [table]
-  const uint8_t* cells() const { return cells_.data(); }    // [table][slot >> 5]: interval of the cell's first slot
-  const Interval* intervals() const { return intervals_.data(); }  // [info.first + k]
-  const Divisor* divisors() const { return divisors_.data(); }     // [info.first + k]
+  DecodingTables decoding() const { return {infos_.data(), cells_.data(), intervals_.data()}; }
+  const Divisor* divisors() const { return divisors_.data(); }  // [table][k]
 
  private:
   std::vector<TableInfo> infos_;

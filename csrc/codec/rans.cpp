@@ -5,20 +5,21 @@
 #include <limits>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "codec/bytes.h"
 #include "codec/error.h"
 #include "codec/leb128.h"
+#include "codec/rans_symbol.h"
 
 namespace treenet {
 namespace {
 
-constexpr uint32_t kLowerBound = 1u << 16;  // states are kLowerBound .. 2^32 - 1 between symbols
-constexpr int kMaximumLog2Lanes = 5;
 constexpr int kEscapeMaximumBytes = 3;
 
-static_assert(1 << kMaximumLog2Lanes == kMaximumLanes);
+// The state of a lane before its first symbol is encoded and after its last is decoded.
+uint32_t check_state(uint32_t symbols_crc, size_t lane) {
+  return kLowerBound + (symbols_crc >> 16 * (lane % 2) & 0xFFFF);
+}
 
 // Escape numbers fold the values outside a table, nearest first: odd ones lie below it, even ones above.
 
@@ -34,58 +35,17 @@ int escaped_value(const TableInfo& info, uint32_t number) {
 
 // ---------------------------------------------------------------------------------------------------------- encoding
 
-// A function for each number of lanes, by its logarithm.
-template <template <int> class Loop>
-constexpr auto for_each_lane_count() {
-  return []<int... i>(std::integer_sequence<int, i...>) {
-    return std::array{&Loop<1 << i>::run...};
-  }(std::make_integer_sequence<int, kMaximumLog2Lanes + 1>{});
-}
-
-// Encodes one symbol onto a state. The word is stored in any case, in the two bytes before `words`, and counts if it
-// was due: no branch, since nothing predicts it.
-inline uint32_t encode_symbol(uint32_t state, const Divisor& divisor, uint8_t*& words) {
-  const uint32_t frequency = divisor.interval.frequency;
-  const uint32_t full = state >= frequency << 16;
-  store_le16(words - 2, static_cast<uint16_t>(state));
-  words -= 2 * full;
-  state >>= 16 * full;
-  // With the reciprocal r = ⌊2^32 / f⌋, the quotient ⌊state * r / 2^32⌋ is right or one too small, because
-  //     0 <= state / f - state * r / 2^32 = state / 2^32 * (2^32 / f - r) < 1.
-  uint32_t quotient = static_cast<uint32_t>(static_cast<uint64_t>(state) * divisor.reciprocal >> 32);
-  uint32_t remainder = state - quotient * frequency;
-  const uint32_t small = remainder >= frequency;
-  quotient += small;
-  remainder -= small * frequency;
-  return (quotient << 16) + remainder + divisor.interval.cumulative;
-}
-
-// Encodes whole groups of L symbols, last to first.
-template <int L>
-struct EncodeGroups {
-  static uint8_t* run(uint32_t* states, const Divisor* symbols, size_t groups, uint8_t* words) {
-    uint32_t x[L];
-    std::copy_n(states, L, x);
-    for (size_t group = groups; group-- > 0;) {
-      for (int lane = L; lane-- > 0;) x[lane] = encode_symbol(x[lane], symbols[group * L + lane], words);
-    }
-    std::copy_n(x, L, states);
-    return words;
-  }
-};
-
-constexpr auto kEncodeGroups = for_each_lane_count<EncodeGroups>();
-
 class SegmentEncoder {
  public:
-  SegmentEncoder(const EntropyTables& tables, size_t symbol_count)
+  SegmentEncoder(const EntropyTables& tables, const CoderLoops& loops, size_t symbol_count, uint32_t symbols_crc)
       : tables_(tables),
+        loops_(loops),
         log2_lanes_(
             std::min(static_cast<int>(std::bit_width(symbol_count / kSymbolsPerLane | 1)) - 1, kMaximumLog2Lanes)),
-        capacity_(2 * symbol_count + 2),  // a word a symbol at most, and one that is stored but does not count
+        capacity_(2 * symbol_count + kWordSlack),  // a word a symbol at most
         buffer_(std::make_unique_for_overwrite<uint8_t[]>(capacity_)),
         words_(buffer_.get() + capacity_) {
-    states_.fill(kLowerBound);
+    for (size_t lane = 0; lane < kMaximumLanes; ++lane) states_[lane] = check_state(symbols_crc, lane);
   }
 
   // Stages come last to first.
@@ -102,7 +62,7 @@ class SegmentEncoder {
         uint32_t& state = states_[i % lanes];
         state = encode_symbol(state, chunk[i], words_);
       }
-      words_ = kEncodeGroups[log2_lanes_](states_.data(), chunk.data(), i / lanes, words_);
+      words_ = loops_.encode[log2_lanes_](states_.data(), chunk.data(), i / lanes, words_);
       end = begin;
     }
   }
@@ -128,7 +88,7 @@ class SegmentEncoder {
   // Looks up every symbol's divisor, so that the loop over lanes reads them one after the other, and notes escapes,
   // last to first.
   void resolve(std::span<const int16_t> symbols, std::span<const uint8_t> tables, Divisor* divisors) {
-    const TableInfo* infos = tables_.infos();
+    const TableInfo* infos = tables_.decoding().infos;
     const Divisor* all = tables_.divisors();
     for (size_t i = symbols.size(); i-- > 0;) {
       const TableInfo& info = infos[tables[i]];
@@ -138,11 +98,12 @@ class SegmentEncoder {
         const Leb128 number = to_leb128(escape_number(info, symbols[i]));
         for (int byte = number.size; byte-- > 0;) escapes_.push_back(number.bytes[byte]);
       }
-      divisors[i] = all[info.first + k];
+      divisors[i] = all[tables[i] * kTableStride + k];
     }
   }
 
   const EntropyTables& tables_;
+  const CoderLoops& loops_;
   const int log2_lanes_;
   const size_t capacity_;
   std::unique_ptr<uint8_t[]> buffer_;
@@ -165,22 +126,6 @@ struct Unread {
   size_t size() const { return static_cast<size_t>(escapes - words); }
 };
 
-// What a symbol decodes to before escapes are read: a value of the table, or the first one after it for an escape.
-// That may wrap around 16 bits, and is no value of the table even so.
-inline int16_t value_of(const TableInfo& info, uint32_t k) { return static_cast<int16_t>(info.offset + k); }
-
-// Decodes one symbol from a state, which may then want a word.
-inline int16_t decode_symbol(const TableInfo& info, const uint8_t* cells, const Interval* intervals, uint32_t& state) {
-  const uint32_t slot = state & 0xFFFF;
-  uint32_t k = cells[slot >> kCellBits];
-  const Interval* interval = intervals + info.first + k;
-  const bool next = slot - interval->cumulative >= interval->frequency;
-  interval += next;
-  k += next;
-  state = interval->frequency * (state >> 16) + slot - interval->cumulative;
-  return value_of(info, k);
-}
-
 int16_t read_escape(const TableInfo& info, Unread& unread) {
   const auto number = read_leb128(kEscapeMaximumBytes, [&] {
     if (unread.size() < 1) fail("its escapes run out");
@@ -193,53 +138,12 @@ int16_t read_escape(const TableInfo& info, Unread& unread) {
   return static_cast<int16_t>(value);
 }
 
-// Decodes whole groups of L symbols while the words that a group can want are certainly there; gives the number of
-// groups decoded.
-template <int L>
-struct DecodeGroups {
-  static size_t run(const EntropyTables& entropy_tables, uint32_t* states, const uint8_t* tables, int16_t* symbols,
-                    size_t groups, Unread& unread) {
-    const TableInfo* infos = entropy_tables.infos();
-    const uint8_t* cells = entropy_tables.cells();
-    const Interval* intervals = entropy_tables.intervals();
-    uint32_t x[L];
-    std::copy_n(states, L, x);
-    size_t group = 0;
-    for (; group < groups && unread.size() >= 2 * L; ++group, tables += L, symbols += L) {
-      const uint8_t* words = unread.words;
-      bool escapes = false;
-      for (int lane = 0; lane < L; ++lane) {
-        const TableInfo& info = infos[tables[lane]];
-        uint32_t state = x[lane];
-        const int16_t symbol = decode_symbol(info, cells + tables[lane] * kCellsPerTable, intervals, state);
-        // Arithmetic in place of a branch: nothing predicts whether a word is due.
-        const uint32_t due = state < kLowerBound;
-        x[lane] = (state << (16 * due)) | (load_le16(words) & (0 - due));
-        words += 2 * due;
-        symbols[lane] = symbol;
-        escapes |= symbol == value_of(info, info.count);
-      }
-      unread.words = words;
-      if (escapes) read_escapes(infos, tables, symbols, unread);
-    }
-    std::copy_n(x, L, states);
-    return group;
-  }
-
-  static void read_escapes(const TableInfo* infos, const uint8_t* tables, int16_t* symbols, Unread& unread) {
-    for (int lane = 0; lane < L; ++lane) {
-      const TableInfo& info = infos[tables[lane]];
-      if (symbols[lane] == value_of(info, info.count)) symbols[lane] = read_escape(info, unread);
-    }
-  }
-};
-
-constexpr auto kDecodeGroups = for_each_lane_count<DecodeGroups>();
-
 }  // namespace
 
-void encode_segment(const EntropyTables& tables, std::span<const StageSymbols> stages, std::vector<uint8_t>& out) {
+void encode_segment(const EntropyTables& tables, const CoderLoops& loops, std::span<const StageSymbols> stages,
+                    std::vector<uint8_t>& out) {
   size_t symbol_count = 0;
+  Crc32 crc;
   for (const StageSymbols& stage : stages) {
     if (stage.symbols.size() != stage.tables.size()) {
       throw Error(ErrorCode::kInvalidArgument, "there are " + std::to_string(stage.symbols.size()) + " symbols and " +
@@ -248,13 +152,15 @@ void encode_segment(const EntropyTables& tables, std::span<const StageSymbols> s
     }
     tables.check_indices(stage.tables);
     symbol_count += stage.symbols.size();
+    crc.update(stage.symbols);
   }
-  SegmentEncoder encoder(tables, symbol_count);
+  SegmentEncoder encoder(tables, loops, symbol_count, crc.value());
   for (size_t stage = stages.size(); stage-- > 0;) encoder.encode_stage(stages[stage]);
   encoder.write(out);
 }
 
-SegmentDecoder::SegmentDecoder(const EntropyTables& tables, std::span<const uint8_t> bytes) : tables_(tables) {
+SegmentDecoder::SegmentDecoder(const EntropyTables& tables, const CoderLoops& loops, std::span<const uint8_t> bytes)
+    : tables_(tables), loops_(loops) {
   if (bytes.empty()) fail("a segment has no bytes");
   if (bytes[0] > kMaximumLog2Lanes) fail("a segment has an impossible number of lanes");
   log2_lanes_ = bytes[0];
@@ -275,32 +181,41 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
                                                  " table indices; give one index for each symbol");
   }
   tables_.check_indices(tables);
+  const DecodingTables all = tables_.decoding();
+  const auto info_of = [&](size_t i) -> const TableInfo& { return all.infos[tables[i]]; };
   const size_t lanes = size_t{1} << log2_lanes_;
   Unread unread{words_, escapes_};
-  const size_t groups = kDecodeGroups[log2_lanes_](tables_, states_.data(), tables.data(), symbols.data(),
-                                                   symbols.size() / lanes, unread);
+  size_t done = 0;
+  for (size_t groups = 1; groups > 0;) {
+    groups = loops_.decode[log2_lanes_](all, states_.data(), tables.data() + done, symbols.data() + done,
+                                        (symbols.size() - done) / lanes, unread.words, unread.escapes);
+    done += groups * lanes;
+    for (size_t i = groups > 0 ? done - lanes : done; i < done; ++i) {
+      if (symbols[i] == value_of(info_of(i), info_of(i).count)) symbols[i] = read_escape(info_of(i), unread);
+    }
+  }
   // What remains: a group that is not whole, or the symbols in the segment's last few words.
-  for (size_t i = groups * lanes; i < symbols.size(); ++i) {
-    const TableInfo& info = tables_.infos()[tables[i]];
+  for (size_t i = done; i < symbols.size(); ++i) {
     uint32_t& state = states_[i % lanes];
-    int16_t symbol = decode_symbol(info, tables_.cells() + tables[i] * kCellsPerTable, tables_.intervals(), state);
+    symbols[i] = decode_symbol(all, tables[i], state);
     if (state < kLowerBound) {
       if (unread.size() < 2) fail("its words run out");
       state = state << 16 | load_le16(unread.words);
       unread.words += 2;
     }
-    if (symbol == value_of(info, info.count)) symbol = read_escape(info, unread);
-    symbols[i] = symbol;
+    if (symbols[i] == value_of(info_of(i), info_of(i).count)) symbols[i] = read_escape(info_of(i), unread);
   }
   words_ = unread.words;
   escapes_ = unread.escapes;
+  crc_.update(symbols);
 }
 
-void SegmentDecoder::finish() const {
+bool SegmentDecoder::finish() const {
   if (words_ != escapes_) fail("bytes are left over after the last symbol of a segment");
-  for (int lane = 0; lane < lanes(); ++lane) {
-    if (states_[lane] != kLowerBound) fail("a coder does not end in the state that it has to");
+  for (size_t lane = 0; lane < static_cast<size_t>(lanes()); ++lane) {
+    if (states_[lane] != check_state(crc_.value(), lane)) return false;
   }
+  return true;
 }
 
 }  // namespace treenet

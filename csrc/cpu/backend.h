@@ -18,6 +18,7 @@ class CpuBackend final : public Backend {
 
   const char* name() const override { return networks_.isa(); }
   ThreadPool& threads() override { return networks_.threads(); }
+  const CoderLoops& coder_loops() const override { return networks_.coder_loops(); }
 
   // An image is work enough for the threads, and more at once would take more memory.
   int max_batch(const Geometry&) const override { return 1; }

@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "codec/rans_loops.h"
+
 namespace treenet::cpu {
 
 inline constexpr int kChannels = 32;     // of every transform activation
@@ -163,6 +165,8 @@ struct KernelTable {
   // with the context of `decoded`). `psi` may be larger than the latent. mean: s16 x 32, index: u8 x 32.
   void (*parameters_row)(const PackedParameters&, const Plane& psi, const Plane& decoded, const Plane& mean,
                          const Plane& index, std::int32_t row, std::int32_t parity, void* scratch);
+
+  CoderLoops coder_loops;
 };
 
 // Null where this build has no such path; whether the machine can run it is the dispatcher's business. They are data,

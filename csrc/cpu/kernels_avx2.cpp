@@ -3,13 +3,14 @@
 
 #if defined(TREENET_HAVE_AVX2)
 #include "cpu/isa_avx2.h"
+#include "cpu/rans_avx2.h"
 // The primitives come before the schedules that use them.
 #include "cpu/table.h"
 
 namespace treenet::cpu {
 
 namespace {
-constexpr KernelTable kTable = avx2::make_table("avx2");
+constexpr KernelTable kTable = avx2::make_table("avx2", avx2::coder_loops());
 }
 constinit const KernelTable* const kernels_avx2 = &kTable;
 

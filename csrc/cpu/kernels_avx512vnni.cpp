@@ -3,6 +3,7 @@
 
 #if defined(TREENET_HAVE_AVX512VNNI)
 #include "cpu/isa_avx512vnni.h"
+#include "cpu/rans_avx512vnni.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_span.h"
 #include "cpu/table.h"
@@ -10,7 +11,7 @@
 namespace treenet::cpu {
 
 namespace {
-constexpr KernelTable kTable = avx512vnni::make_table("avx512vnni");
+constexpr KernelTable kTable = avx512vnni::make_table("avx512vnni", avx512vnni::coder_loops());
 }
 constinit const KernelTable* const kernels_avx512vnni = &kTable;
 

@@ -8,7 +8,7 @@
 namespace treenet::cpu {
 
 namespace {
-constexpr KernelTable kTable = scalar::make_table("scalar");
+constexpr KernelTable kTable = scalar::make_table("scalar", kScalarLoops);
 }
 constinit const KernelTable* const kernels_scalar = &kTable;
 

@@ -28,6 +28,7 @@ class Networks {
   Networks(const Model& model, const std::string& isa, int threads);
 
   const char* isa() const { return kernels_.name; }
+  const CoderLoops& coder_loops() const { return kernels_.coder_loops; }
   const Model& model() const { return packed_.model; }
   BufferPool& buffers() { return *buffers_; }
   ThreadPool& threads() { return threads_; }

@@ -29,7 +29,7 @@ inline std::size_t scratch_bytes() {
   return (kTransform > kBottleneck ? kTransform : kBottleneck) + kBlocks;
 }
 
-constexpr KernelTable make_table(const char* name) {
+constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   KernelTable table{};
   table.name = name;
   table.u8_group = kU8Group;
@@ -49,6 +49,7 @@ constexpr KernelTable make_table(const char* name) {
   table.gain_s16 = gain_s16;
   table.conv3x3_s16 = conv3x3_s16;
   table.parameters_row = parameters_row;
+  table.coder_loops = loops;
   return table;
 }
 

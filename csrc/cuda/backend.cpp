@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codec/error.h"
+#include "cpu/dispatch.h"
 
 namespace treenet::cuda {
 namespace {
@@ -231,5 +232,7 @@ std::unique_ptr<Decoding> CudaBackend::decode(const Geometry& geometry, std::spa
   }
   return std::make_unique<CudaDecoding>(*networks_, device_, std::move(symbols), call);
 }
+
+const CoderLoops& CudaBackend::coder_loops() const { return cpu::kernels_for(cpu::usable_isas().back()).coder_loops; }
 
 }  // namespace treenet::cuda

@@ -21,6 +21,7 @@ class CudaBackend final : public Backend {
 
   const char* name() const override { return "cuda"; }
   ThreadPool& threads() override { return threads_; }
+  const CoderLoops& coder_loops() const override;
   int max_batch(const Geometry& geometry) const override;
   std::unique_ptr<Encoding> encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
                                    const Call& call) override;

@@ -11,17 +11,12 @@ from typing import Any, TypeAlias
 from treenet_fast import _arguments, _device, _native, _stream, model_file, models
 from treenet_fast._device import Device
 from treenet_fast._engine import NO_LIMIT, CpuEngine, Engine, in_groups
+from treenet_fast._isa import choose_isa
 from treenet_fast._stream import Stream, StreamInfo
 from treenet_fast._version import __version__
 from treenet_fast.errors import BackendError, InvalidArgumentError
 from treenet_fast.images import ImageLike, Output, check_output, check_pixels, pictures
 from treenet_fast.models import ModelLike
-
-ISAS = ("scalar", "avx2", "avx512vnni")
-"""The instruction sets that there is code for, slowest first."""
-
-ISA_VARIABLE = "TREENET_FAST_ISA"
-"""The environment variable that forces one of them; unset or empty: the fastest that the machine has."""
 
 DEFAULT_MAX_PIXELS = 178_956_970
 """Images beyond it are refused: the size at which Pillow takes a file for a decompression bomb."""
@@ -68,7 +63,7 @@ class Codec:
         self._threads = _choose_threads(threads)
         self._gpu = _device.choose(device)
         if self._gpu is None:
-            self._isa = _choose_isa(isa)
+            self._isa = choose_isa(isa)
         elif isa is not None:
             raise InvalidArgumentError(
                 f"isa is {isa!r}, but device is {str(device)!r}, which has none: leave isa unset"
@@ -262,7 +257,7 @@ def backend_info() -> BackendInfo:
         BackendError: TREENET_FAST_ISA names an instruction set that is unknown or that the machine lacks.
     """
     devices, cuda = _device.cuda_devices()
-    return BackendInfo(__version__, _choose_isa(None), tuple(_native.cpu_isas()), _usable_threads(), devices, cuda)
+    return BackendInfo(__version__, choose_isa(None), tuple(_native.cpu_isas()), _usable_threads(), devices, cuda)
 
 
 _codecs: dict[tuple[str, str | None, int | None, int], Codec] = {}
@@ -296,7 +291,7 @@ def _codec(model: ModelLike | None, threads: int | None, device: Device | None =
     if not isinstance(name, str) or name not in models.names():
         return Codec(model, threads=threads, device=device)
     gpu = _device.choose(device)
-    isa = _choose_isa(None) if gpu is None else None
+    isa = choose_isa(None) if gpu is None else None
     name, isa, gpu, threads = key = (name, isa, gpu, _choose_threads(threads))
     with _codecs_lock:
         codec = _codecs.get(key)
@@ -306,19 +301,6 @@ def _codec(model: ModelLike | None, threads: int | None, device: Device | None =
         with _codecs_lock:
             codec = _codecs.setdefault(key, codec)
     return codec
-
-
-def _choose_isa(isa: str | None) -> str:
-    available = _native.cpu_isas()
-    source = "isa"
-    if isa is None:
-        isa, source = os.environ.get(ISA_VARIABLE, ""), ISA_VARIABLE
-        if not isa:
-            return available[-1]
-    if isa not in available:
-        problem = "this machine lacks it" if isa in ISAS else "there is no such instruction set"
-        raise BackendError(f"{source} is {isa!r}, but {problem}: use one of {', '.join(available)}, or leave it unset")
-    return isa
 
 
 def _choose_threads(threads: int | None) -> int:

@@ -19,6 +19,7 @@ class BatchingBackend final : public Backend {
 
   const char* name() const override { return "batching"; }
   ThreadPool& threads() override { return single_->threads(); }
+  const CoderLoops& coder_loops() const override { return single_->coder_loops(); }
   int max_batch(const Geometry&) const override { return max_batch_; }
 
   std::unique_ptr<Encoding> encode(const Geometry& geometry, std::span<const ImageView> images, int quality,

@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "codec/bytes.h"
+#include "codec/crc32.h"
 #include "codec/entropy_tables.h"
+#include "codec/error.h"
 #include "codec/leb128.h"
 #include "codec/rans.h"
+#include "cpu/dispatch.h"
 
 namespace treenet::testing {
 
@@ -43,7 +46,16 @@ struct Stage {
 
 inline std::vector<uint8_t> oracle_encode(const RawTables& tables, const std::vector<Stage>& stages, int log2_lanes) {
   const size_t lanes = size_t{1} << log2_lanes;
-  std::vector<uint32_t> states(lanes, 0x10000);
+  std::vector<uint8_t> symbol_bytes;
+  for (const Stage& stage : stages) {
+    for (const int16_t symbol : stage.symbols) {
+      symbol_bytes.push_back(static_cast<uint8_t>(symbol & 0xFF));
+      symbol_bytes.push_back(static_cast<uint8_t>(symbol >> 8 & 0xFF));
+    }
+  }
+  const uint32_t crc = crc32(symbol_bytes);
+  std::vector<uint32_t> states;
+  for (size_t lane = 0; lane < lanes; ++lane) states.push_back(0x10000 + (lane % 2 == 0 ? crc & 0xFFFF : crc >> 16));
   std::vector<uint16_t> words;   // last first
   std::vector<uint8_t> escapes;  // first first
   for (const Stage& stage : stages) {
@@ -80,24 +92,33 @@ inline std::vector<uint8_t> oracle_encode(const RawTables& tables, const std::ve
   return bytes;
 }
 
-inline std::vector<uint8_t> encode(const EntropyTables& tables, const std::vector<Stage>& stages) {
+inline std::vector<uint8_t> encode(const EntropyTables& tables, const std::vector<Stage>& stages,
+                                   const CoderLoops& loops = kScalarLoops) {
   std::vector<StageSymbols> views;
   for (const Stage& stage : stages) views.push_back({stage.symbols, stage.tables});
   std::vector<uint8_t> bytes;
-  encode_segment(tables, views, bytes);
+  encode_segment(tables, loops, views, bytes);
   return bytes;
+}
+
+// The loops of every instruction set that this machine has.
+inline std::vector<const CoderLoops*> all_loops() {
+  std::vector<const CoderLoops*> loops;
+  for (const std::string& isa : cpu::usable_isas()) loops.push_back(&cpu::kernels_for(isa).coder_loops);
+  return loops;
 }
 
 // The symbols of a segment whose stages have the tables of `stages`.
 inline std::vector<std::vector<int16_t>> decode(const EntropyTables& tables, const std::vector<Stage>& stages,
-                                                std::span<const uint8_t> bytes) {
-  SegmentDecoder decoder(tables, bytes);
+                                                std::span<const uint8_t> bytes,
+                                                const CoderLoops& loops = kScalarLoops) {
+  SegmentDecoder decoder(tables, loops, bytes);
   std::vector<std::vector<int16_t>> symbols;
   for (const Stage& stage : stages) {
     symbols.emplace_back(stage.tables.size());
     decoder.decode_stage(stage.tables, symbols.back());
   }
-  decoder.finish();
+  if (!decoder.finish()) throw Error(ErrorCode::kCorrupt, "the symbols do not match their checksum");
   return symbols;
 }
 

@@ -17,7 +17,7 @@ using testing::Random;
 using Bytes = std::vector<uint8_t>;
 
 constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
-constexpr StreamInfo kInfo = {0xA1B2C3D4, {1, 2, 3, 4}, 50, false, 768, 512};
+constexpr StreamInfo kInfo = {{1, 2, 3, 4}, 50, false, 768, 512};
 const std::vector<Bytes> kSegments = {{10, 11, 12, 13, 14}, {20, 21, 22, 23, 24, 25}, {30}};
 
 void mend_checksum(Bytes& stream) { store_le32(&stream[4], crc32(std::span<const uint8_t>(stream).subspan(8))); }
@@ -25,7 +25,7 @@ void mend_checksum(Bytes& stream) { store_le32(&stream[4], crc32(std::span<const
 // A stream with another header: `tail` is quality, width, height and length, then the payload.
 Bytes with_tail(const Bytes& tail) {
   Bytes stream = write_stream(kInfo, kSegments);
-  stream.resize(16);
+  stream.resize(12);
   stream.insert(stream.end(), tail.begin(), tail.end());
   mend_checksum(stream);
   return stream;
@@ -34,8 +34,7 @@ Bytes with_tail(const Bytes& tail) {
 TEST("a pinned stream") {
   const Bytes expected = {
       0x54, 0x4E, 0x46, 0x01,            // magic, version
-      0x94, 0x28, 0xED, 0x9D,            // checksum of what follows
-      0xD4, 0xC3, 0xB2, 0xA1,            // checksum of the symbols
+      0x44, 0x28, 0xD3, 0x41,            // checksum of what follows
       1,    2,    3,    4,               // model
       50,   0x80, 0x06, 0x80, 0x04, 14,  // quality, 768, 512, 14 bytes
       5,    6,                           // lengths of all segments but the last
@@ -62,7 +61,6 @@ TEST("a stream comes back") {
           CHECK_EQUAL(header.grey, grey);
           CHECK_EQUAL(header.width, info.width);
           CHECK_EQUAL(header.height, info.height);
-          CHECK_EQUAL(header.symbols_crc, info.symbols_crc);
           CHECK_EQUAL(header.model_id, info.model_id);
           const auto parts = split_payload(std::span<const uint8_t>(stream).subspan(header.header_size), segment_count);
           CHECK_EQUAL(parts.size(), segment_count);
@@ -73,10 +71,10 @@ TEST("a stream comes back") {
   }
 }
 
-TEST("the header of an ordinary image has 24 bytes at most") {
+TEST("the header of an ordinary image has 20 bytes at most") {
   const std::vector<Bytes> segments = {Bytes((1 << 21) - 1)};
   const Bytes stream = write_stream(kInfo, segments);
-  CHECK_EQUAL(parse_header(stream, kNoLimit).header_size, 24u);
+  CHECK_EQUAL(parse_header(stream, kNoLimit).header_size, 20u);
 }
 
 TEST("what cannot be written is refused") {
@@ -114,15 +112,13 @@ TEST("the pixel limit") {
   CHECK_ERROR(parse_header(stream, 768 * 512 - 1), ErrorCode::kTooLarge, "768 x 512 = 393216 pixels");
 }
 
-TEST("the model and the symbols") {
+TEST("the model") {
   const Header header = parse_header(write_stream(kInfo, kSegments), kNoLimit);
   Bytes hash(32);
   std::copy(kInfo.model_id.begin(), kInfo.model_id.end(), hash.begin());
   check_model(header, hash);
   hash[3] = 5;
   CHECK_ERROR(check_model(header, hash), ErrorCode::kWrongModel, "model 01020304, this is model 01020305");
-  check_symbols(header, kInfo.symbols_crc);
-  CHECK_ERROR(check_symbols(header, 0), ErrorCode::kCorrupt, "symbols");
 }
 
 TEST("fields out of range, under a checksum that is right") {
@@ -140,7 +136,7 @@ TEST("fields out of range, under a checksum that is right") {
   refuse({50, 1, 1, 0x81, 0x80, 0x80, 0x80, 1}, ErrorCode::kCorrupt, "payload length is not a valid number");
   refuse({50, 1, 1, 3, 7, 7}, ErrorCode::kTruncated, "announces 3 bytes of payload, 2 are there");
   refuse({50, 1, 1, 3, 7, 7, 7, 7}, ErrorCode::kCorrupt, "1 bytes follow the 3 bytes");
-  refuse({50, 1, 1}, ErrorCode::kTruncated, "19 bytes end within the header");
+  refuse({50, 1, 1}, ErrorCode::kTruncated, "15 bytes end within the header");
 }
 
 TEST("every truncation is a truncation") {
@@ -179,7 +175,7 @@ TEST("headers and payloads of garbage stay within their bytes") {
   const Bytes stream = write_stream(kInfo, kSegments);
   int accepted = 0;
   for (int round = 0; round < 20000; ++round) {
-    Bytes garbage(stream.begin(), stream.begin() + 17);
+    Bytes garbage(stream.begin(), stream.begin() + 13);
     for (uint32_t size = random.below(16); size > 0; --size) {
       garbage.push_back(static_cast<uint8_t>(random.one_in(2) ? random.below(256) : random.below(12)));
     }

@@ -2,6 +2,7 @@
 
 #include "check.h"
 #include "codec/entropy_tables.h"
+#include "codec/rans_symbol.h"
 #include "rans_oracle.h"
 
 namespace treenet {
@@ -21,7 +22,7 @@ TEST("a look-up and one comparison find the interval of every slot") {
   const EntropyTables tables = raw.build();
   CHECK_EQUAL(tables.size(), static_cast<int>(raw.offsets.size()));
   for (int table = 0; table < tables.size(); ++table) {
-    const TableInfo& info = tables.infos()[table];
+    const TableInfo& info = tables.decoding().infos[table];
     CHECK_EQUAL(info.offset, raw.offsets[static_cast<size_t>(table)]);
     CHECK_EQUAL(info.count, raw.counts[static_cast<size_t>(table)]);
     const uint16_t* row = &raw.frequencies[static_cast<size_t>(table) * kTableStride];
@@ -29,12 +30,12 @@ TEST("a look-up and one comparison find the interval of every slot") {
     uint32_t expected = 0;
     for (uint32_t slot = 0; slot < 65536; ++slot) {
       if (slot == cumulative + row[expected]) cumulative += row[expected++];
-      uint32_t k = tables.cells()[table * kCellsPerTable + (slot >> kCellBits)];
-      const Interval* interval = tables.intervals() + info.first + k;
-      if (slot - interval->cumulative >= interval->frequency) ++interval, ++k;
+      uint32_t k = tables.decoding().cells[table * kCellsPerTable + (slot >> kCellBits)];
+      const Interval* interval = tables.decoding().intervals + table * kTableStride + k;
+      if (slot - cumulative_of(*interval) >= frequency_of(*interval)) ++interval, ++k;
       CHECK_EQUAL(k, expected);
-      CHECK_EQUAL(interval->cumulative, cumulative);
-      CHECK_EQUAL(interval->frequency, row[expected]);
+      CHECK_EQUAL(cumulative_of(*interval), cumulative);
+      CHECK_EQUAL(frequency_of(*interval), row[expected]);
     }
     CHECK_EQUAL(expected, info.count);
   }

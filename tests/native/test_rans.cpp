@@ -1,4 +1,5 @@
-#include <bit>
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -10,6 +11,7 @@
 namespace treenet {
 namespace {
 
+using testing::all_loops;
 using testing::decode;
 using testing::encode;
 using testing::oracle_encode;
@@ -29,44 +31,46 @@ RawTables even_table() {
 TEST("streams that can be checked by hand") {
   const EntropyTables tables = even_table().build();
   CHECK_EQUAL(encode(tables, {}), (Bytes{0, 0, 0, 1, 0}));
-  // 0x10000 = 2 * 32768 + 0, so the state becomes 2 << 16.
-  CHECK_EQUAL(encode(tables, {{{0}, {0}}}), (Bytes{0, 0, 0, 2, 0}));
-  // Backwards: -300 and 5 are escapes, 0x10000 -> 0x28000 -> 0x58000; then 0: -> 0xB0000. Their numbers are
-  // 2 * 299 + 1 = 599 = D7 04 and 2 * 4 = 08, backwards from the end.
-  CHECK_EQUAL(encode(tables, {{{0, 5, -300}, {0, 0, 0}}}), (Bytes{0, 0, 0, 0x0B, 0, 0x04, 0xD7, 0x08}));
-  // The state doubles fifteen times to 2^31; the sixteenth symbol puts its lower half as a word.
+  // The CRC-32 of 00 00 is 41D912FF. 0x112FF = 2 * 32768 + 0x12FF, so the state becomes (2 << 16) + 0x12FF.
+  CHECK_EQUAL(encode(tables, {{{0}, {0}}}), (Bytes{0, 0xFF, 0x12, 2, 0}));
+  // The CRC-32 of 00 00 05 00 D4 FE is 394D8E91. Backwards: -300 and 5 are escapes, 0x18E91 -> 0x38E91 -> 0x78E91; then
+  // 0: -> 0xF0E91. Their numbers are 2 * 299 + 1 = 599 = D7 04 and 2 * 4 = 08, backwards from the end.
+  CHECK_EQUAL(encode(tables, {{{0, 5, -300}, {0, 0, 0}}}), (Bytes{0, 0x91, 0x0E, 0x0F, 0, 0x04, 0xD7, 0x08}));
+  // The CRC-32 of 32 zeros is 190A55AD. What is above 0x55AD doubles fifteen times, from 2^16 to 2^31; the sixteenth
+  // symbol puts the lower half as a word.
   CHECK_EQUAL(encode(tables, {{std::vector<int16_t>(16, 0), std::vector<uint8_t>(16, 0)}}),
-              (Bytes{0, 0, 0, 1, 0, 0, 0}));
+              (Bytes{0, 0, 0, 1, 0, 0xAD, 0x55}));
 }
 
 TEST("pinned streams of every number of lanes") {
   const RawTables raw = testing::various_tables();
   const EntropyTables tables = raw.build();
-  const std::vector<uint32_t> expected = {0xC894637F, 0xE1A26CD0, 0x5A8CAFA7, 0x6F14E73E, 0xBB9E9AA9, 0x6075FB8B};
+  const std::vector<uint32_t> expected = {0x20AB3464, 0x23ED2C59, 0x65B293FF, 0x4AC64E22, 0xFEDB5577, 0xB534CF55};
   Random random(20);
   for (int log2_lanes = 0; log2_lanes <= 5; ++log2_lanes) {
     const std::vector<Stage> stages = {random_stage(random, raw, (kSymbolsPerLane << log2_lanes) + 17)};
-    const auto bytes = encode(tables, stages);
-    CHECK_EQUAL(bytes[0], log2_lanes);
-    CHECK(bytes == oracle_encode(raw, stages, log2_lanes));
-    CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+    const auto bytes = oracle_encode(raw, stages, log2_lanes);
     CHECK_EQUAL(crc32(bytes), expected[static_cast<size_t>(log2_lanes)]);
+    for (const CoderLoops* loops : all_loops()) {
+      CHECK(encode(tables, stages, *loops) == bytes);
+      CHECK(decode(tables, stages, bytes, *loops) == symbols_of(stages));
+    }
   }
 }
 
 TEST("the number of lanes follows the number of symbols of all stages") {
   const EntropyTables tables = even_table().build();
   for (const size_t n :
-       {0, 1, 32768, 65535, 65536, 131071, 131072, 262143, 262144, 524287, 524288, 1048575, 1048576, 1200000}) {
+       {0, 1, 16384, 32767, 32768, 65535, 65536, 131071, 131072, 262143, 262144, 524287, 524288, 600000}) {
     std::vector<Stage> stages;
     for (const size_t part : {n / 3, n / 4, n - n / 3 - n / 4}) {
       stages.push_back({std::vector<int16_t>(part), std::vector<uint8_t>(part)});
     }
     int log2_lanes = 0;
-    while (log2_lanes < 5 && size_t{32768} << (log2_lanes + 1) <= n) ++log2_lanes;
+    while (log2_lanes < 5 && size_t{16384} << (log2_lanes + 1) <= n) ++log2_lanes;
     const auto bytes = encode(tables, stages);
     CHECK_EQUAL(bytes[0], log2_lanes);
-    CHECK_EQUAL(SegmentDecoder(tables, bytes).lanes(), 1 << log2_lanes);
+    CHECK_EQUAL(SegmentDecoder(tables, kScalarLoops, bytes).lanes(), 1 << log2_lanes);
     CHECK(decode(tables, stages, bytes) == symbols_of(stages));
   }
 }
@@ -79,9 +83,11 @@ TEST("bytes are those of the oracle, and decode, for stages of any length") {
     const uint32_t limit = 1u << random.below(18);
     std::vector<Stage> stages;
     for (uint32_t i = random.below(4); i > 0; --i) stages.push_back(random_stage(random, raw, random.below(limit)));
-    const auto bytes = encode(tables, stages);
-    CHECK_EQUAL(bytes, oracle_encode(raw, stages, bytes[0]));
-    CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+    for (const CoderLoops* loops : all_loops()) {
+      const auto bytes = encode(tables, stages, *loops);
+      CHECK_EQUAL(bytes, oracle_encode(raw, stages, bytes[0]));
+      CHECK(decode(tables, stages, bytes, *loops) == symbols_of(stages));
+    }
   }
 }
 
@@ -94,7 +100,7 @@ TEST("a decoder takes any number of lanes") {
       const std::vector<Stage> stages = {random_stage(random, raw, size), random_stage(random, raw, random.below(200)),
                                          random_stage(random, raw, 70 - size)};
       const auto bytes = oracle_encode(raw, stages, log2_lanes);
-      CHECK(decode(tables, stages, bytes) == symbols_of(stages));
+      for (const CoderLoops* loops : all_loops()) CHECK(decode(tables, stages, bytes, *loops) == symbols_of(stages));
     }
   }
 }
@@ -106,31 +112,58 @@ TEST("every 16-bit symbol, inside its table or outside") {
     Stage stage;
     for (int symbol = -32768; symbol <= 32767; ++symbol) stage.symbols.push_back(static_cast<int16_t>(symbol));
     stage.tables.assign(stage.symbols.size(), static_cast<uint8_t>(table));
-    CHECK(decode(tables, {stage}, encode(tables, {stage})) == symbols_of({stage}));
+    for (const CoderLoops* loops : all_loops()) {
+      CHECK(decode(tables, {stage}, encode(tables, {stage}, *loops), *loops) == symbols_of({stage}));
+    }
   }
 }
 
-TEST("reciprocals divide exactly for every frequency") {
+// Frequencies, and for each of them the states where a quotient or the word that is due turns, and random ones.
+TEST("every loop encodes every frequency, from the states that matter") {
   Random random(3);
-  for (uint32_t frequency = 32; frequency <= 65536 - 32;) {
-    RawTables raw;
-    for (; raw.offsets.size() < kMaximumTables && frequency <= 65536 - 32; ++frequency) raw.add(0, {frequency});
-    Stage stage;
-    for (uint32_t round = 0; round < 16; ++round) {
-      for (size_t table = 0; table < raw.offsets.size(); ++table) {
-        stage.symbols.push_back(static_cast<int16_t>(random.below(2)));
-        stage.tables.push_back(static_cast<uint8_t>(table));
+  std::vector<Divisor> symbols;
+  std::vector<uint32_t> states;
+  for (uint32_t frequency = 32; frequency <= 65536 - 32; ++frequency) {
+    const uint32_t reciprocal = static_cast<uint32_t>((uint64_t{1} << 32) / frequency);
+    const uint32_t multiple = frequency * (1 + random.below(65535));
+    for (const uint32_t state : {kLowerBound, kLowerBound + frequency, multiple - 1, multiple, (frequency << 16) - 1,
+                                 frequency << 16, 0xFFFFFFFFu, random.below(0xFFFFFFFFu)}) {
+      if (state < kLowerBound) continue;
+      states.push_back(state);
+      symbols.push_back({reciprocal, random.below(65537 - frequency) + (frequency << 16)});
+    }
+  }
+  for (int log2_lanes = 0; log2_lanes <= kMaximumLog2Lanes; ++log2_lanes) {
+    const size_t lanes = size_t{1} << log2_lanes;
+    for (size_t i = 0; i + lanes <= states.size(); i += lanes) {
+      std::vector<uint32_t> expected;
+      Bytes words;
+      for (size_t lane = 0; lane < lanes; ++lane) {
+        const uint32_t f = symbols[i + lane].interval >> 16, c = symbols[i + lane].interval & 0xFFFF;
+        uint32_t x = states[i + lane];
+        if (x >= f << 16) {
+          words.insert(words.end(), {static_cast<uint8_t>(x), static_cast<uint8_t>(x >> 8)});
+          x >>= 16;
+        }
+        expected.push_back((x / f << 16) + x % f + c);
+      }
+      for (const CoderLoops* loops : all_loops()) {
+        std::array<uint32_t, kMaximumLanes> x{};
+        std::copy_n(&states[i], lanes, x.begin());
+        std::array<uint8_t, 2 * kMaximumLanes + kWordSlack> buffer;
+        uint8_t* const end = buffer.data() + buffer.size();
+        const uint8_t* const begin = loops->encode[log2_lanes](x.data(), &symbols[i], 1, end);
+        CHECK(std::equal(expected.begin(), expected.end(), x.begin()));
+        CHECK(std::equal(begin, const_cast<const uint8_t*>(end), words.begin(), words.end()));
       }
     }
-    const auto bytes = encode(raw.build(), {stage});
-    CHECK(bytes == oracle_encode(raw, {stage}, bytes[0]));
   }
 }
 
 TEST("a segment is appended to what is there") {
   const EntropyTables tables = even_table().build();
   Bytes out = {9, 8, 7};
-  encode_segment(tables, {}, out);
+  encode_segment(tables, kScalarLoops, {}, out);
   CHECK_EQUAL(out, (Bytes{9, 8, 7, 0, 0, 0, 1, 0}));
 }
 
@@ -139,7 +172,7 @@ TEST("arguments are checked") {
   CHECK_ERROR(encode(tables, {{{0, 0}, {0}}}), ErrorCode::kInvalidArgument, "2 symbols and 1 table indices");
   CHECK_ERROR(encode(tables, {{{0, 0}, {0, 1}}}), ErrorCode::kInvalidArgument, "no entropy table 1");
   const Bytes bytes = encode(tables, {});
-  SegmentDecoder decoder(tables, bytes);
+  SegmentDecoder decoder(tables, kScalarLoops, bytes);
   std::vector<int16_t> symbols(2);
   const std::vector<uint8_t> one = {0}, unknown = {0, 3};
   CHECK_ERROR(decoder.decode_stage(one, symbols), ErrorCode::kInvalidArgument, "room for 2 symbols");

@@ -20,16 +20,21 @@ using testing::Stage;
 using testing::symbols_of;
 using Bytes = std::vector<uint8_t>;
 
-// Nothing if the decoder refuses the bytes; any other error fails the test.
+// Nothing if the decoder refuses the bytes; any other error fails the test. All instruction sets have to agree.
 std::optional<std::vector<std::vector<int16_t>>> try_decode(const EntropyTables& tables,
                                                             const std::vector<Stage>& stages, const Bytes& bytes) {
-  try {
-    const Bytes block(bytes.begin(), bytes.end());  // without spare capacity
-    return decode(tables, stages, block);
-  } catch (const Error& error) {
-    CHECK(error.code == ErrorCode::kCorrupt);
-    return std::nullopt;
-  }
+  const auto attempt = [&](const CoderLoops& loops) -> std::optional<std::vector<std::vector<int16_t>>> {
+    try {
+      const Bytes block(bytes.begin(), bytes.end());  // without spare capacity
+      return decode(tables, stages, block, loops);
+    } catch (const Error& error) {
+      CHECK(error.code == ErrorCode::kCorrupt);
+      return std::nullopt;
+    }
+  };
+  const auto symbols = attempt(kScalarLoops);
+  for (const CoderLoops* loops : testing::all_loops()) CHECK(attempt(*loops) == symbols);
+  return symbols;
 }
 
 struct Case {
@@ -106,11 +111,36 @@ TEST("garbage is refused") {
   }
 }
 
-// One symbol, an escape of the only table, with these escape bytes as they lie in memory.
-Bytes escape_segment(const Bytes& escapes) {
-  Bytes bytes = {0, 0, 0x80, 2, 0};
+// One symbol, an escape of the only table, with these escape bytes as they lie in memory. `crc` is that of the symbol.
+Bytes escape_segment(const Bytes& escapes, uint16_t crc = 0) {
+  // From 2^16 + crc, which is 2 * 32768 + crc or, from crc = 32768 on, 3 * 32768 + crc - 32768.
+  const uint32_t state = crc < 0x8000 ? 0x28000u + crc : 0x30000u + crc;
+  const auto byte = [state](int i) { return static_cast<uint8_t>(state >> 8 * i); };
+  Bytes bytes = {0, byte(0), byte(1), byte(2), byte(3)};
   bytes.insert(bytes.end(), escapes.begin(), escapes.end());
   return bytes;
+}
+
+TEST("every lane checks its half of the symbols' checksum") {
+  Random random(9);
+  for (int log2_lanes = 0; log2_lanes <= 5; ++log2_lanes) {
+    RawTables raw;
+    raw.add(0, {65536 - 32});
+    const EntropyTables tables = raw.build();
+    const size_t lanes = size_t{1} << log2_lanes;
+    // So cheap that no word is needed, and no symbol changes where the lower half of a state does a little.
+    const std::vector<Stage> stages = {{std::vector<int16_t>(lanes, 0), std::vector<uint8_t>(lanes, 0)}};
+    const Bytes sound = oracle_encode(raw, stages, log2_lanes);
+    CHECK_EQUAL(sound.size(), 1 + 4 * lanes);
+    CHECK(decode(tables, stages, sound) == symbols_of(stages));
+    for (size_t lane = 0; lane < lanes; ++lane) {
+      for (const size_t byte : {0, 1}) {
+        Bytes other = sound;
+        other[1 + 4 * lane + byte] ^= 1;
+        CHECK_ERROR(decode(tables, stages, other), ErrorCode::kCorrupt, "do not match their checksum");
+      }
+    }
+  }
 }
 
 TEST("what is wrong with a segment is said") {
@@ -127,8 +157,8 @@ TEST("what is wrong with a segment is said") {
   refuse({0, 0xFF, 0xFF, 0, 0}, "impossible coder state");
   refuse({0, 0, 0, 1, 0}, "words run out");
   refuse({0, 0, 0, 1, 0, 0}, "words run out");
-  refuse({0, 0, 0, 1, 0, 0, 0}, "does not end in the state");
-  refuse({0, 0, 0, 2, 0, 0}, "bytes are left over");
+  refuse({0, 0, 0, 1, 0, 0, 0}, "do not match their checksum");
+  refuse({0, 0xFF, 0x12, 2, 0, 0}, "bytes are left over");
   refuse(escape_segment({}), "escapes run out");
   refuse(escape_segment({0x80}), "escapes run out");
   refuse(escape_segment({0x00, 0x81}), "no valid form");
@@ -140,13 +170,13 @@ TEST("escaped values fit 16 bits") {
   raw.add(0, {32768});
   const EntropyTables tables = raw.build();
   const std::vector<Stage> one = {{{0}, {0}}};
-  const auto number = [](uint32_t value) {
+  const auto number = [](uint32_t value, uint16_t crc = 0) {
     Bytes bytes;
     append_leb128(bytes, value);
-    return escape_segment(Bytes(bytes.rbegin(), bytes.rend()));
+    return escape_segment(Bytes(bytes.rbegin(), bytes.rend()), crc);
   };
-  CHECK_EQUAL(decode(tables, one, number(2 * 32766))[0][0], 32767);
-  CHECK_EQUAL(decode(tables, one, number(2 * 32767 + 1))[0][0], -32768);
+  CHECK_EQUAL(decode(tables, one, number(2 * 32766, 0x8320))[0][0], 32767);       // the CRC-32 of FF 7F is 12478320
+  CHECK_EQUAL(decode(tables, one, number(2 * 32767 + 1, 0x91DF))[0][0], -32768);  // that of 00 80 is AC6191DF
   CHECK_ERROR(decode(tables, one, number(2 * 32767)), ErrorCode::kCorrupt, "beyond 16 bits");
   CHECK_ERROR(decode(tables, one, number(2 * 32768 + 1)), ErrorCode::kCorrupt, "beyond 16 bits");
   CHECK_ERROR(decode(tables, one, number((1u << 21) - 1)), ErrorCode::kCorrupt, "beyond 16 bits");

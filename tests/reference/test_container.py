@@ -19,7 +19,7 @@ from treenet_fast.reference import container
 from treenet_fast.reference.container import Header, read_stream, split_payload, write_stream
 from treenet_fast.reference.leb128 import leb128
 
-HEADER = Header(symbols_crc=0x01020304, model_id=b"\xaa\xbb\xcc\xdd", quality=37, grey=True, width=768, height=5)
+HEADER = Header(model_id=b"\xaa\xbb\xcc\xdd", quality=37, grey=True, width=768, height=5)
 SEGMENTS = [b"first", b"", b"x" * 200, b"last"]
 STREAM = write_stream(HEADER, SEGMENTS)
 LIMIT = 1 << 24
@@ -33,12 +33,12 @@ def sealed(fields: bytes) -> bytes:
 def fields(
     quality: int = 1, width: bytes = b"\x01", height: bytes = b"\x01", length: bytes = b"\x03", payload: bytes = b"abc"
 ) -> bytes:
-    return bytes(8) + bytes([quality]) + width + height + length + payload
+    return bytes(4) + bytes([quality]) + width + height + length + payload
 
 
 def test_layout_by_hand() -> None:
     payload = b"\x05\x00\xc8\x01" + b"".join(SEGMENTS)
-    checked = bytes([4, 3, 2, 1, 0xAA, 0xBB, 0xCC, 0xDD, 128 + 37, 0x80, 0x06, 5, 0xD5, 0x01]) + payload
+    checked = bytes([0xAA, 0xBB, 0xCC, 0xDD, 128 + 37, 0x80, 0x06, 5, 0xD5, 0x01]) + payload
     assert len(payload) == 0xD5
     assert sealed(checked) == STREAM
 
@@ -50,9 +50,9 @@ def test_round_trip() -> None:
 
 
 def test_header_of_an_ordinary_image_is_small() -> None:
-    empty = write_stream(Header(0, bytes(4), 50, False, 65535, 65535), [bytes(1 << 21)])
-    assert len(empty) - (1 << 21) <= 27
-    assert len(write_stream(Header(0, bytes(4), 50, False, 4000, 3000), [bytes(1 << 20)])) - (1 << 20) <= 24
+    empty = write_stream(Header(bytes(4), 50, False, 65535, 65535), [bytes(1 << 21)])
+    assert len(empty) - (1 << 21) <= 23
+    assert len(write_stream(Header(bytes(4), 50, False, 4000, 3000), [bytes(1 << 20)])) - (1 << 20) <= 20
 
 
 def test_the_fields_may_be_at_their_limits() -> None:
@@ -123,13 +123,10 @@ def test_checks_come_in_order() -> None:
         read_stream(sealed(fields(quality=0, length=b"\x09")), 1)
 
 
-def test_model_and_symbols() -> None:
+def test_model() -> None:
     container.check_model(HEADER, b"\xaa\xbb\xcc\xdd" + bytes(28))
     with pytest.raises(WrongModelError, match="aabbccdd"):
         container.check_model(HEADER, b"\xaa\xbb\xcc\xde" + bytes(28))
-    container.check_symbols(HEADER, 0x01020304)
-    with pytest.raises(CorruptStreamError):
-        container.check_symbols(HEADER, 0x01020305)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x80", b"\x03ab", b"\x80\x00", b"\x80\x80\x80\x80\x01"])

@@ -1,6 +1,7 @@
 """The reference's entropy coder (SPEC §7)."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -57,23 +58,48 @@ def test_hyper_table_indices() -> None:
 
 
 def test_a_segment_by_hand() -> None:
-    """Two symbols of probability 1/2, the second one an escape: 0x10000 -> 0x28000 -> 0x50000."""
+    """Two symbols of probability 1/2, the second one an escape: 0x1DC41 -> 0x3DC41 -> 0x75C41."""
     data = encode_segment([HALVES], [Stage([-1, 1], [0, 0])])
-    # 1 is one above the first value above the table, 0: number 2 * 1.
-    assert data == struct.pack("<BI", 0, 0x50000) + bytes([2])
+    # The CRC-32 of FF FF 01 00 is 58C2DC41. 1 is one above the first value above the table, 0: number 2 * 1.
+    assert data == struct.pack("<BI", 0, 0x75C41) + bytes([2])
     assert decode([HALVES], data, [Stage([-1, 1], [0, 0])]) == [[-1, 1]]
 
 
 def test_words_by_hand() -> None:
     """Where the state would reach 2^32, a word is due."""
     data = encode_segment([HALVES], [Stage([-1] * 17, [0] * 17)])
-    # 2^16 doubled 15 times is 2^31, not below 32768 << 16: the word 0 goes out, and 2^15 is left to be doubled twice.
-    assert data == struct.pack("<BIH", 0, 1 << 17, 0)
+    # The CRC-32 of 34 bytes FF is 5D0F5CC7. 2^16 doubled 15 times is 2^31, not below 32768 << 16: the lower half, still
+    # the checksum's, goes out as a word, and 2^15 is left to be doubled twice.
+    assert data == struct.pack("<BIH", 0, 1 << 17, 0x5CC7)
+
+
+def test_check_states() -> None:
+    assert rans.symbols_crc([0x3231, 0x3433, 0x3635, 0x3837]) == zlib.crc32(b"12345678")
+    assert rans.symbols_crc([-2, -32768], rans.symbols_crc([1])) == zlib.crc32(b"\x01\x00\xfe\xff\x00\x80")
+    assert rans.check_states(0xAAAA5555, 1) == [0x15555]
+    assert rans.check_states(0xAAAA5555, 4) == [0x15555, 0x1AAAA, 0x15555, 0x1AAAA]
+
+
+@pytest.mark.parametrize("lanes_log2", range(6))
+def test_every_lane_checks_its_half_of_the_checksum(lanes_log2: int) -> None:
+    lanes = 1 << lanes_log2
+    table = make_table(0, 1, [65536 - 32, 32])
+    states = [
+        (x // table.frequency[0] << 16) + x % table.frequency[0]
+        for x in rans.check_states(rans.symbols_crc([0] * lanes), lanes)
+    ]
+    stage = Stage([0] * lanes, [0] * lanes)
+    assert decode([table], struct.pack(f"<B{lanes}I", lanes_log2, *states), [stage]) == [stage.symbols]
+    for lane in range(lanes):
+        states[lane] ^= 1
+        with pytest.raises(CorruptStreamError, match="checksum"):
+            decode([table], struct.pack(f"<B{lanes}I", lanes_log2, *states), [stage])
+        states[lane] ^= 1
 
 
 @pytest.mark.parametrize(
     ("count", "log2"),
-    [(0, 0), (65535, 0), (65536, 1), (131072, 2), (262143, 2), (1048575, 4), (1 << 20, 5)],
+    [(0, 0), (32767, 0), (32768, 1), (65536, 2), (131071, 2), (524287, 4), (1 << 19, 5)],
 )
 def test_lanes(count: int, log2: int) -> None:
     assert rans.lanes_log2(count) == log2

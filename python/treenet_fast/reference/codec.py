@@ -1,7 +1,5 @@
 """From an image to bytes and back: the order of all steps (SPEC §3 to §8)."""
 
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +43,9 @@ class Codec:
 
     def write(self, trace: Trace, height: int, width: int, quality: int, grey: bool) -> bytes:
         """The stream of an encoder's trace for an image of this size."""
-        streams, crc = [], 0
-        for segment in segments(*trace["Y.0"].shape[:2]):
-            stages = self._stages(trace, segment)
-            crc = _symbols_crc(crc, stages)
-            streams.append(encode_segment(self.tables, stages))
-        header = Header(crc, self.model_hash[:4], quality, grey, width, height)
+        parts = segments(*trace["Y.0"].shape[:2])
+        streams = [encode_segment(self.tables, self._stages(trace, segment)) for segment in parts]
+        header = Header(self.model_hash[:4], quality, grey, width, height)
         return container.write_stream(header, streams)
 
     def decode(self, data: bytes, max_pixels: int) -> NDArray[np.uint8]:
@@ -122,10 +117,6 @@ class Codec:
             decoder.finish()
         for b in LATENTS:
             _record_bottleneck(trace, b, psi[b], parameters[b], symbols[b])
-        crc = 0
-        for part in parts:
-            crc = _symbols_crc(crc, self._stages(trace, part))
-        container.check_symbols(header, crc)
         return header, [bottleneck.decoded_latent(symbols[b], parameters[b]) for b in LATENTS]
 
     def _decode_symbols(
@@ -167,13 +158,6 @@ def _record_bottleneck(trace: Trace, b: int, psi: Tensor, parameters: bottleneck
     trace.record(f"index.{b}", parameters.index)
     trace.record(f"S.{b}", symbols)
     trace.record(f"Yhat.{b}", bottleneck.decoded_latent(symbols, parameters))
-
-
-def _symbols_crc(crc: int, stages: Iterable[Stage]) -> int:
-    """Continues the CRC-32 of the coded symbols (SPEC §8)."""
-    for stage in stages:
-        crc = zlib.crc32(np.array(stage.symbols, dtype="<i2").tobytes(), crc)
-    return crc
 
 
 def _numpy(tensor: Tensor) -> NDArray[np.generic]:

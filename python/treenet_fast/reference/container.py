@@ -23,7 +23,7 @@ VERSION = 1
 _GREY = 128
 _SIDE_BYTES = 3
 _MAX_PAYLOAD = (1 << 28) - 1
-_FIXED = struct.Struct("<4xII4sB")
+_FIXED = struct.Struct("<4xI4sB")
 _CHECKED_FROM = 8
 
 
@@ -31,7 +31,6 @@ _CHECKED_FROM = 8
 class Header:
     """What a stream says of itself."""
 
-    symbols_crc: int
     model_id: bytes
     """The first four bytes of the model's hash."""
     quality: int
@@ -69,7 +68,6 @@ def write_stream(header: Header, segments: Sequence[bytes]) -> bytes:
         )
     fields = b"".join(
         [
-            struct.pack("<I", header.symbols_crc),
             header.model_id,
             bytes([header.quality | (_GREY if header.grey else 0)]),
             leb128(header.width),
@@ -99,7 +97,7 @@ def read_stream(data: bytes, max_pixels: int) -> tuple[Header, bytes]:
         raise _damaged(f"there is no version {version}")
     if len(data) < _FIXED.size:
         raise TruncatedStreamError("the stream ends within its header: fetch or copy the whole file again")
-    stream_crc, symbols_crc, model_id, quality = _FIXED.unpack_from(data)
+    stream_crc, model_id, quality = _FIXED.unpack_from(data)
     reader.position = _FIXED.size
     width, height, length = reader.number(_SIDE_BYTES), reader.number(_SIDE_BYTES), reader.number()
     grey, quality = bool(quality & _GREY), quality & ~_GREY
@@ -120,7 +118,7 @@ def read_stream(data: bytes, max_pixels: int) -> tuple[Header, bytes]:
         raise ImageTooLargeError(
             f"the image has {width}x{height} pixels, beyond the limit of {max_pixels}: raise max_pixels if you trust it"
         )
-    return Header(symbols_crc, model_id, quality, grey, width, height), payload
+    return Header(model_id, quality, grey, width, height), payload
 
 
 def check_model(header: Header, model_hash: bytes) -> None:
@@ -130,12 +128,6 @@ def check_model(header: Header, model_hash: bytes) -> None:
             f"the stream was made with model {header.model_id.hex()}, not with {model_hash[:4].hex()}: "
             "pass the model that it was made with"
         )
-
-
-def check_symbols(header: Header, symbols_crc: int) -> None:
-    """Raises :class:`CorruptStreamError` unless this is the CRC-32 of the symbols that were coded."""
-    if header.symbols_crc != symbols_crc:
-        raise _damaged("the checksum of the decoded symbols is wrong")
 
 
 def split_payload(payload: bytes, count: int) -> list[bytes]:

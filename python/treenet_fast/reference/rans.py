@@ -1,9 +1,12 @@
 """The interleaved rANS coder with escapes (SPEC §7.3), in plain Python."""
 
 import struct
+import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from treenet_fast.errors import CorruptStreamError
 
@@ -11,7 +14,7 @@ from .entropy_tables import Table
 from .leb128 import leb128, read_leb128
 
 LOWEST_STATE = 1 << 16
-SYMBOLS_PER_LANE = 32768
+SYMBOLS_PER_LANE = 16384
 MOST_LANES_LOG2 = 5
 MOST_ESCAPE_BYTES = 3
 
@@ -29,6 +32,16 @@ def lanes_log2(symbol_count: int) -> int:
     while log2 < MOST_LANES_LOG2 and SYMBOLS_PER_LANE << (log2 + 1) <= symbol_count:
         log2 += 1
     return log2
+
+
+def symbols_crc(symbols: Sequence[int], crc: int = 0) -> int:
+    """Continues the CRC-32 of a segment's symbols."""
+    return zlib.crc32(np.array(symbols, dtype="<i2").tobytes(), crc)
+
+
+def check_states(crc: int, lanes: int) -> list[int]:
+    """The states in which lanes are before their first symbol is encoded and after their last is decoded."""
+    return [LOWEST_STATE + (crc >> 16 * (lane % 2) & 0xFFFF) for lane in range(lanes)]
 
 
 def escape_number(symbol: int, table: Table) -> int:
@@ -64,7 +77,10 @@ def encode_segment(tables: Sequence[Table], stages: Sequence[Stage]) -> bytes:
     places = [_places(stage, tables, escapes) for stage in stages]
     log2 = lanes_log2(sum(len(stage) for stage in places))
     lanes = 1 << log2
-    states = [LOWEST_STATE] * lanes
+    crc = 0
+    for symbols, _ in stages:
+        crc = symbols_crc(symbols, crc)
+    states = check_states(crc, lanes)
     words: list[int] = []  # last word first
     for stage in reversed(places):
         for i in range(len(stage) - 1, -1, -1):
@@ -97,6 +113,7 @@ class SegmentDecoder:
         if self._position > self._end:
             raise CorruptStreamError("a segment ends within its states: the stream is damaged")
         self._states = list(struct.unpack_from(f"<{self._lanes}I", data, 1))
+        self._crc = 0
         if min(self._states) < LOWEST_STATE:
             raise CorruptStreamError("a segment has a state out of range: the stream is damaged")
 
@@ -118,14 +135,15 @@ class SegmentDecoder:
                 self._position = position + 2
             states[i & mask] = x
             symbols.append(table.offset + k if k < table.count else self._escape(table))
+        self._crc = symbols_crc(symbols, self._crc)
         return symbols
 
     def finish(self) -> None:
-        """Checks, after the last stage, that every byte was used and every state is back where the encoder began."""
+        """Checks, after the last stage, that every byte was used and the symbols are those that were coded."""
         if self._position != self._end:
             raise CorruptStreamError("a segment has bytes left over: the stream is damaged")
-        if any(x != LOWEST_STATE for x in self._states):
-            raise CorruptStreamError("a segment ends in a wrong state: the stream is damaged")
+        if self._states != check_states(self._crc, self._lanes):
+            raise CorruptStreamError("the checksum of the decoded symbols is wrong: encoder and decoder disagree")
 
     def _escape(self, table: Table) -> int:
         number = read_leb128(self._escape_byte, MOST_ESCAPE_BYTES, self._fault)
