@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ import cpuinfo
 import instructions
 import scaling
 import speed_tables
-import torch
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -107,7 +107,7 @@ def record(results: list[Row], options: argparse.Namespace) -> Row:
         "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip(),
         "processor": cpuinfo.get_cpu_info().get("brand_raw", platform.processor()),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": metadata.version("torch"),
         "results": results,
     }
 

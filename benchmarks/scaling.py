@@ -13,6 +13,7 @@ import re
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,9 @@ def case(task: str, path: Path, threads: int, rounds: int) -> dict[str, Any]:
     codec = treenet_fast.Codec(threads=threads, max_pixels=None)
     codec.decompress(codec.compress(np.zeros((16, 16, 3), np.uint8), QUALITY), "numpy")
     if task == "compress":
-        image = np.load(path)
-        work = lambda: codec.compress(image, QUALITY)  # noqa: E731
+        work = partial(codec.compress, np.load(path), QUALITY)
     else:
-        data = path.read_bytes()
-        work = lambda: codec.decompress(data, "numpy")  # noqa: E731
+        work = partial(codec.decompress, path.read_bytes(), "numpy")
     status = Path("/proc/self/status")
     before = memory(status.read_text(), "VmRSS")
     seconds = []

@@ -70,24 +70,26 @@ def kernels(record: Record) -> str:
     """Of each kernel and instruction set what it does, and which share of the peak that is."""
     rows = {(row["kernel"], row["isa"]): row for row in record["results"]}
     isas = list(dict.fromkeys(isa for _, isa in rows))[::-1]
-    lines = []
-    for kernel in dict.fromkeys(kernel for kernel, _ in rows):
-        cells = [_kernel_cells(rows[kernel, isa]) for isa in isas]
-        lines.append([kernel, str(rows[kernel, isas[0]]["count"]), *(cell for part in cells for cell in part)])
+    peaks = {isa: max(row["peak"] or 0 for row in record["results"] if row["isa"] == isa) for isa in isas}
     header = ["kernel", "nodes"]
     for isa in isas:
-        header += [f"`{isa}`", "GMAC/s", "products"]
-    peaks = {isa: max(row["peak"] or 0 for row in record["results"] if row["isa"] == isa) for isa in isas}
-    measured = ", ".join(f"{peak / 1e9:.0f} G/s with {isa}" for isa, peak in peaks.items() if peak)
+        header += [f"`{isa}`", "GMAC/s", "products"] if peaks[isa] else [f"`{isa}`", "GMAC/s"]
+    lines = []
+    for kernel in dict.fromkeys(kernel for kernel, _ in rows):
+        cells = [cell for isa in isas for cell in _kernel_cells(rows[kernel, isa])]
+        lines.append([kernel, str(rows[kernel, isas[0]]["count"]), *cells])
+    measured = ", ".join(f"{peak / 1e9:.0f} G/s with `{isa}`" for isa, peak in peaks.items() if peak)
     return markdown.table(header, lines) + f"\n\nBest times, one thread. Measured peaks: {measured}. {caption(record)}"
 
 
 def _kernel_cells(row: Record) -> list[str]:
-    """Its time; the paper's MACs and the products that it takes, in G/s and as shares of the peak."""
-    rates = [row[work] / row["best"] for work in ("macs", "products")]
-    shares = [f" ({100 * rate / row['peak']:.0f} %)" if row["peak"] else "" for rate in rates]
-    cells = [f"{rate / 1e9:.1f}{share}" if rate else "–" for rate, share in zip(rates, shares, strict=True)]
-    return [f"{1000 * row['best']:.2f} ms", *cells]
+    """Its time; the paper's MACs and, where there is a peak, the products that it takes; in G/s, with their shares."""
+    cells = [f"{1000 * row['best']:.2f} ms"]
+    for work in ("macs", "products") if row["peak"] else ("macs",):
+        rate = row[work] / row["best"]
+        share = f" ({100 * rate / row['peak']:.0f} %)" if row["peak"] else ""
+        cells.append(f"{rate / 1e9:.1f}{share}" if rate else "–")
+    return cells
 
 
 def rans(record: Record) -> str:
