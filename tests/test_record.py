@@ -83,4 +83,5 @@ def test_picture(benchmark_script, tmp_path):
 
 @pytest.mark.parametrize(("target", "quality"), [(0, 0), (354, 25), (356, 26), (1100, 100), (9999, 100)])
 def test_nearest_quality(benchmark_script, target, quality):
-    assert benchmark_script("bench_codec").nearest_quality(lambda quality: 100 + 10 * quality, target) == quality
+    script = benchmark_script("bench_codec")
+    assert script.nearest_quality(lambda quality: 100 + 10 * quality, target, 0, 100) == quality
