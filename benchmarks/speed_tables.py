@@ -67,7 +67,7 @@ def _cell(seconds: float | None, eager: float | None) -> str:
 
 
 def kernels(record: Record) -> str:
-    """Of each kernel and instruction set what it does, and which share of the peak that is."""
+    """Of each kernel and instruction set what it does, and which share that is of the best burst of the whole run."""
     rows = {(row["kernel"], row["isa"]): row for row in record["results"]}
     isas = list(dict.fromkeys(isa for _, isa in rows))[::-1]
     peaks = {isa: max(row["peak"] or 0 for row in record["results"] if row["isa"] == isa) for isa in isas}
@@ -76,18 +76,18 @@ def kernels(record: Record) -> str:
         header += [f"`{isa}`", "GMAC/s", "products"] if peaks[isa] else [f"`{isa}`", "GMAC/s"]
     lines = []
     for kernel in dict.fromkeys(kernel for kernel, _ in rows):
-        cells = [cell for isa in isas for cell in _kernel_cells(rows[kernel, isa])]
+        cells = [cell for isa in isas for cell in _kernel_cells(rows[kernel, isa], peaks[isa])]
         lines.append([kernel, str(rows[kernel, isas[0]]["count"]), *cells])
     measured = ", ".join(f"{peak / 1e9:.0f} G/s with `{isa}`" for isa, peak in peaks.items() if peak)
     return markdown.table(header, lines) + f"\n\nBest times, one thread. Measured peaks: {measured}. {caption(record)}"
 
 
-def _kernel_cells(row: Record) -> list[str]:
+def _kernel_cells(row: Record, peak: float) -> list[str]:
     """Its time; the paper's MACs and, where there is a peak, the products that it takes; in G/s, with their shares."""
     cells = [f"{1000 * row['best']:.2f} ms"]
-    for work in ("macs", "products") if row["peak"] else ("macs",):
+    for work in ("macs", "products") if peak else ("macs",):
         rate = row[work] / row["best"]
-        share = f" ({100 * rate / row['peak']:.0f} %)" if row["peak"] else ""
+        share = f" ({100 * rate / peak:.0f} %)" if peak else ""
         cells.append(f"{rate / 1e9:.1f}{share}" if rate else "–")
     return cells
 
