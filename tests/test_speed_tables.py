@@ -77,7 +77,7 @@ def test_speed_in_short(tables, speed):
 
 
 def test_kernels(tables):
-    """Shares are of the best peak measured beside any kernel; the best instruction set comes first, the scalar has none."""
+    """Shares are of the best peak measured beside any kernel; the best path comes first, the scalar one has no peak."""
 
     def row(kernel, isa, best, macs, products, peak):
         return {
