@@ -1,9 +1,11 @@
-"""Runs the codec's benchmark and keeps the result.
+"""Runs the benchmarks of the CPU, keeps the results, and prints their tables.
 
-    python benchmarks/record.py --image kodim15.png
+    python benchmarks/record.py --image kodim15.png             # all, in about ten minutes
+    python benchmarks/record.py kernels scaling --large
+    python benchmarks/record.py --quick --out /tmp/results      # only to see that all works
 
-The suite runs several times, so that a busy moment of the machine meets both sides; of each test the median of the
-runs' medians is kept, in benchmarks/results/speed.json. `python benchmarks/tables.py` then renews the README's tables.
+Each suite has a file in benchmarks/results/. `python benchmarks/tables.py` then renews README.md and docs/speed.md. The
+kernels need a module of their own (bench_kernels.py says how to build it), the instructions need valgrind.
 """
 
 import argparse
@@ -13,52 +15,131 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-import torch
+import cpuinfo
+import instructions
+import scaling
+import speed_tables
 
 HERE = Path(__file__).parent
-SPEED = HERE / "results" / "speed.json"
+RESULTS = HERE / "results"
+
+Row = dict[str, Any]
 
 
-def run_once(image: Path | None) -> dict:
+class NotRecordedError(Exception):
+    """A suite has no results, and why."""
+
+
+def benchmark(file: str, options: argparse.Namespace, *arguments: str) -> list[Row]:
+    """One run of a file of pytest-benchmark: what that says of each test."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "benchmark.json"
-        command = [sys.executable, "-m", "pytest", "-q", str(HERE / "bench_codec.py"), f"--benchmark-json={out}"]
-        if image is not None:
-            command += ["--image", str(image.resolve())]
-        subprocess.run(command, check=True)
-        return json.loads(out.read_text())
+        command = [sys.executable, "-m", "pytest", "-q", str(HERE / file), f"--benchmark-json={out}", *arguments]
+        if options.image is not None:
+            command.append(f"--image={options.image.resolve()}")
+        if options.quick:
+            command.append("--quick")
+        if subprocess.run(command).returncode != 0:
+            raise NotRecordedError(f"{file} failed or was skipped, as pytest says above")
+        tests: list[Row] = json.loads(out.read_text())["benchmarks"]
+        return tests
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--image", type=Path, help="a photograph; without it the example, enlarged")
-    parser.add_argument("--runs", type=int, default=3)
-    arguments = parser.parse_args()
-    runs = [run_once(arguments.image) for _ in range(arguments.runs)]
-    medians: dict[tuple[str, str], list[float]] = {}
-    extra = {}
+def merged(runs: list[list[Row]]) -> list[Row]:
+    """A result for each test: the median of the runs' medians, and the best of all times."""
+    found: dict[str, list[Row]] = {}
     for run in runs:
-        for test in run["benchmarks"]:
-            side = test["extra_info"].get("isa", test["param"])
-            medians.setdefault((test["group"], side), []).append(test["stats"]["median"])
-            extra[test["group"], side] = test["extra_info"]
-    record = {
-        "image": arguments.image.name if arguments.image else "examples/chelsea.png at 768x512",
+        for test in run:
+            found.setdefault(test["fullname"], []).append(test)
+    results = []
+    for tests in found.values():
+        medians = [test["stats"]["median"] for test in tests]
+        times = {"seconds": statistics.median(medians), "best": min(test["stats"]["min"] for test in tests)}
+        results.append({"task": tests[0]["group"], **tests[0]["extra_info"], **times, "runs": medians})
+    return results
+
+
+def kernels(options: argparse.Namespace) -> list[Row]:
+    return merged([benchmark("bench_kernels.py", options)])
+
+
+def speed(options: argparse.Namespace) -> list[Row]:
+    """Kodak's size several times, so that a busy moment of the machine meets all sides; what is slow once."""
+    runs = [benchmark("bench_codec.py", options, "-k", "Kodak")]
+    for _ in range(0 if options.quick else options.runs - 1):
+        runs.append(benchmark("bench_codec.py", options, "-k", "Kodak and not scalar and not compiled"))
+    return merged([*runs, benchmark("bench_codec.py", options, "-k", "not Kodak")])
+
+
+def rans(options: argparse.Namespace) -> list[Row]:
+    return merged([benchmark("bench_rans.py", options)])
+
+
+def scaled(options: argparse.Namespace) -> list[Row]:
+    return scaling.measure(options.image, options.large, options.quick)
+
+
+def instruction_counts(options: argparse.Namespace) -> list[Row]:
+    try:
+        return instructions.measure(options.image)
+    except FileNotFoundError as error:
+        raise NotRecordedError(str(error)) from error
+
+
+SUITES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "speed": speed,
+    "kernels": kernels,
+    "rans": rans,
+    "scaling": scaled,
+    "instructions": instruction_counts,
+}
+
+
+def record(results: list[Row], options: argparse.Namespace) -> Row:
+    """The results and where they come from."""
+    return {
+        "image": options.image.name if options.image else "examples/chelsea.png",
         "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip(),
-        "processor": runs[0]["machine_info"]["cpu"].get("brand_raw", platform.processor()),
+        "processor": cpuinfo.get_cpu_info().get("brand_raw", platform.processor()),
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "runs": arguments.runs,
-        "results": [
-            {"task": task, "side": side, "seconds": statistics.median(times), "runs": times, **extra[task, side]}
-            for (task, side), times in sorted(medians.items())
-        ],
+        "torch": metadata.version("torch"),
+        "results": results,
     }
-    SPEED.parent.mkdir(exist_ok=True)
-    SPEED.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"{', '.join(SUITES)}; without any, all of them")
+    parser.add_argument("--image", type=Path, help="a photograph; without it the example, enlarged")
+    parser.add_argument("--runs", type=int, default=2, help="of the codec at Kodak's size (default: %(default)s)")
+    parser.add_argument("--large", action="store_true", help="100 megapixels, too")
+    parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.suites) - set(SUITES):
+        parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    if options.quick and options.out.resolve() == RESULTS:
+        parser.error("a quick run has no results to keep: give it another --out")
+    options.out.mkdir(exist_ok=True)
+    missing = {}
+    for name in options.suites or SUITES:
+        try:
+            made = record(SUITES[name](options), options)
+        except NotRecordedError as error:
+            missing[name] = error
+            continue
+        (options.out / f"{name}.json").write_text(json.dumps(made, indent=1) + "\n")
+        print(f"\n{name}\n\n{speed_tables.TABLES[name](made)}\n", flush=True)
+    for name, error in missing.items():
+        print(f"not recorded: {name}: {error}", file=sys.stderr)
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The tables of README.md, from the committed results.
+"""The tables of README.md and docs/, from the committed results.
 
     python benchmarks/tables.py
 
@@ -8,11 +8,13 @@ Rewrites what stands between `<!-- table: NAME -->` and `<!-- end -->`.
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gpu.report
 import markdown
+import speed_tables
 
 from treenet_fast.evaluation.curve import at_rate, ms_ssim_curve, psnr_curve
 from treenet_fast.evaluation.metrics import from_decibels
@@ -20,10 +22,11 @@ from treenet_fast.evaluation.record import Record
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-EXACTNESS = HERE / "results" / "exactness.json"
-RATE_DISTORTION = HERE / "results" / "rate_distortion.json"
-SPEED = HERE / "results" / "speed.json"
-GPU = HERE / "results" / "gpu.json"
+SPEED_PAGE = HERE.parent / "docs" / "speed.md"
+RESULTS = HERE / "results"
+EXACTNESS = RESULTS / "exactness.json"
+RATE_DISTORTION = RESULTS / "rate_distortion.json"
+GPU = RESULTS / "gpu.json"
 
 RATES = (0.1, 0.15, 0.2, 0.3, 0.4)
 """Bits per pixel at which all codecs are compared."""
@@ -89,24 +92,16 @@ def like_rate_cell(psnr: float | None, similarity: float | None) -> str:
 
 
 def speed() -> str:
-    """Medians, and each as a ratio to the faster of the two eager formats."""
-    record = json.loads(SPEED.read_text())
-    times = {(result["task"], result["side"]): result["seconds"] for result in record["results"]}
-    sides = {side for _, side in times}
-    eager = ["contiguous", "channels_last"]
-    best = {task: min(times[task, side] for side in eager) for task in ("compress", "decompress")}
-    names = {side: f"eager PyTorch float32, {side}" for side in eager}
-    order = sorted(sides - set(eager), key=lambda side: times["decompress", side]) + eager
-    rows = []
-    for side in order:
-        cells = [f"{1000 * times[task, side]:.0f} ms ({best[task] / times[task, side]:.1f}x)" for task in best]
-        rows.append([names.get(side, f"`{side}`"), *cells])
-    threads = {result["threads"] for result in record["results"]}
-    caption = (
-        f"{record['image']}, 768x512, {', '.join(map(str, sorted(threads)))} threads, {record['processor']}, "
-        f"torch {record['torch']}, commit {record['commit'][:10]}"
-    )
-    return markdown.table(["", *best], rows) + f"\n\n{caption}."
+    """Kodak's size in short; all of it is in docs/speed.md."""
+    return speed_tables.speed_in_short(json.loads((RESULTS / "speed.json").read_text()))
+
+
+def recorded(suite: str) -> str:
+    """All of a suite of record.py, if it has been recorded."""
+    path = RESULTS / f"{suite}.json"
+    if not path.exists():
+        return "Not recorded yet."
+    return speed_tables.TABLES[suite](json.loads(path.read_text()))
 
 
 def on_a_gpu() -> str:
@@ -116,26 +111,34 @@ def on_a_gpu() -> str:
     return gpu.report.text(json.loads(GPU.read_text()))
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "rate and distortion": rate_and_distortion,
-    "like rates": like_rates,
-    "BD-rates": bd_rates,
-    "exactness": exactness,
-    "speed": speed,
-    "GPU": on_a_gpu,
+Tables = dict[str, Callable[[], str]]
+
+PAGES: dict[Path, Tables] = {
+    README: {
+        "rate and distortion": rate_and_distortion,
+        "like rates": like_rates,
+        "BD-rates": bd_rates,
+        "exactness": exactness,
+        "speed": speed,
+        "GPU": on_a_gpu,
+    },
+    SPEED_PAGE: {suite: partial(recorded, suite) for suite in speed_tables.TABLES},
 }
+"""The tables of each page, by name."""
 
 
-def renewed(text: str) -> str:
-    """`text` with every table made anew."""
-    for name, make in TABLES.items():
+def renewed(page: Path) -> str:
+    """The page's text with every table made anew."""
+    text = page.read_text()
+    for name, make in PAGES[page].items():
         pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         table = make()
         text, count = pattern.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
         if count != 1:
-            raise SystemExit(f"README.md has {count} places for the table '{name}', not one")
+            raise SystemExit(f"{page.name} has {count} places for the table '{name}', not one")
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(renewed(README.read_text()))
+    for page in PAGES:
+        page.write_text(renewed(page))

@@ -1,13 +1,9 @@
-"""The README's tables say what the committed results say."""
-
-from pathlib import Path
+"""The tables of the README and of docs/ say what the committed results say."""
 
 import pytest
 
 from treenet_fast.evaluation.curve import Row
 from treenet_fast.evaluation.record import Entry, Record
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -16,8 +12,8 @@ def tables(benchmark_script):
 
 
 def test_tables_are_current(tables):
-    text = (ROOT / "README.md").read_text()
-    assert tables.renewed(text) == text
+    for page in tables.PAGES:
+        assert tables.renewed(page) == page.read_text()
 
 
 @pytest.mark.parametrize(
@@ -31,8 +27,7 @@ def test_tables_follow_the_results(tables, tmp_path, monkeypatch, old, new):
     changed = tmp_path / "exactness.json"
     changed.write_text(tables.EXACTNESS.read_text().replace(old, new))
     monkeypatch.setattr(tables, "EXACTNESS", changed)
-    text = (ROOT / "README.md").read_text()
-    assert tables.renewed(text) != text
+    assert tables.renewed(tables.README) != tables.README.read_text()
 
 
 @pytest.fixture

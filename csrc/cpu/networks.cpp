@@ -22,15 +22,12 @@ Networks::Networks(const Model& model, const std::string& isa, int threads)
 
 template <class Task>
 void Networks::share_rows(int nodes, int begin_row, int end_row, int width, int tile_columns, Task task) {
-  const int across = (width + tile_columns - 1) / tile_columns;
-  // As even as whole blocks of pixels can be.
-  const int columns = ((width + across - 1) / across + kBlockPixels - 1) / kBlockPixels * kBlockPixels;
-  RowSharing sharing(nodes * across, begin_row, end_row, threads_.threads());
+  const Tiling tiling(width, tile_columns);
+  RowSharing sharing(nodes * tiling.across, begin_row, end_row, threads_.threads());
   threads_.run(threads_.threads(), [&](std::int64_t i) {
     const int worker = static_cast<int>(i);
     for (int index; sharing.begin(worker, index);) {
-      const int begin = index % across * columns;
-      task(index / across, Tile{begin, std::min(width, begin + columns), {&sharing, worker}}, worker);
+      task(index / tiling.across, tiling.tile(index % tiling.across, {&sharing, worker}), worker);
     }
   });
 }

@@ -1,5 +1,6 @@
 #include "cpu/row_sharing.h"
 
+#include <algorithm>
 #include <thread>
 
 namespace treenet::cpu {
@@ -10,6 +11,16 @@ constexpr int kRowBits = 20;
 constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;
 
 }  // namespace
+
+Tiling::Tiling(int width, int widest)
+    : width(width),
+      across((width + widest - 1) / widest),
+      columns(((width + across - 1) / across + kBlockPixels - 1) / kBlockPixels * kBlockPixels) {}
+
+Tile Tiling::tile(int index, const Rows& rows) const {
+  const int begin = index * columns;
+  return {begin, std::min(width, begin + columns), rows};
+}
 
 RowSharing::Part RowSharing::Part::of(std::uint64_t packed) {
   return {static_cast<std::uint32_t>(packed >> (2 * kRowBits)),

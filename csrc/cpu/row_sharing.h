@@ -12,6 +12,16 @@
 
 namespace treenet::cpu {
 
+// A level's columns in tiles: as even as whole blocks of pixels can be, and none wider than `widest`, a multiple of
+// them.
+struct Tiling {
+  Tiling(int width, int widest);
+  // Of tile `index`, from the left; the rows are those of `rows`.
+  Tile tile(int index, const Rows& rows) const;
+
+  int width, across, columns;
+};
+
 class RowSharing {
  public:
   // Rows [begin, end) of tiles 0 .. tiles - 1. At most 65536 rows and 2^24 tiles.

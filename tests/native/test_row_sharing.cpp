@@ -79,6 +79,22 @@ TEST("a worker with nothing to do takes over from one that is slow") {
   CHECK(outcome.rows_of[0] > 0 && outcome.rows_of[1] > 0);
 }
 
+TEST("tiles cover the columns, in whole blocks but for the last, and none is empty or too wide") {
+  for (int width = 2; width <= 65536; width += width < 2000 ? 2 : 997) {
+    const Tiling tiling(width, 192);
+    int next = 0;
+    for (int i = 0; i < tiling.across; ++i) {
+      const Tile tile = tiling.tile(i, {});
+      CHECK_EQUAL(tile.column_begin, next);
+      CHECK_EQUAL(tile.column_begin % kBlockPixels, 0);
+      CHECK(tile.column_end > tile.column_begin);
+      CHECK(tile.column_end - tile.column_begin <= 192);
+      next = tile.column_end;
+    }
+    CHECK_EQUAL(next, width);
+  }
+}
+
 TEST("too few rows are not shared") {
   RowSharing sharing(1, 0, 7, 2);
   int tile = -1;

@@ -1,0 +1,315 @@
+#include "cases.h"
+
+#include <random>
+#include <span>
+#include <utility>
+
+#include "codec/error.h"
+#include "cpu/dispatch.h"
+#include "cpu/networks.h"
+#include "cpu/row_sharing.h"
+#include "random_model.h"
+
+namespace treenet::benchmarks {
+namespace {
+
+using namespace cpu;
+
+// Random weights take as long as trained ones.
+const Model& model() {
+  static const testing::RandomModel random(1);
+  static const std::shared_ptr<const Model> made = random.make();
+  return *made;
+}
+
+// At a position.
+double weights(const Convolution& conv) { return static_cast<double>(conv.weight.size()); }
+double paper_macs(const Convolution& conv) { return weights(conv) + static_cast<double>(conv.bias.size()); }
+
+template <class T>
+void randomise(const Tensor& tensor, int low, int high) {
+  std::mt19937 random(1);
+  std::uniform_int_distribution<int> value(low, high);
+  for (T& element : std::span(tensor.as<T>(), tensor.elements())) element = static_cast<T>(value(random));
+}
+
+}  // namespace
+
+// What a run needs, at a fixed address.
+struct Case::Parts {
+  explicit Parts(const std::string& isa)
+      : kernels(kernels_for(isa)),
+        packed(model(), kernels),
+        networks(model(), isa, 1),
+        pool(networks.buffers()),
+        scratch(pool.take(kernels.scratch_bytes())) {}
+
+  Tensor room(DType dtype, int height, int width, int channels) { return {pool, dtype, height, width, channels}; }
+  Tensor wide(int height, int width, int channels, int size = 2000) {
+    Tensor tensor = room(DType::kI16, height, width, channels);
+    randomise<std::int16_t>(tensor, -size, size);
+    return tensor;
+  }
+  Tensor narrow(int height, int width, int channels) {
+    Tensor tensor = room(DType::kU8, height, width, channels);
+    randomise<std::uint8_t>(tensor, 0, 255);
+    return tensor;
+  }
+
+  const KernelTable& kernels;
+  const PackedModel packed;
+  Networks networks;
+  BufferPool& pool;
+  BufferPool::Lease scratch;
+  Sums sums{};
+  std::array<float, kChannels> global{};  // of a fusion
+  std::vector<Tensor> tensors;
+  Latents inputs, decoded, mean, index;  // of a bottleneck's steps
+};
+
+// Makes a case by its name.
+class Builder {
+ public:
+  Builder(Case& made, int height, int width)
+      : case_(made), parts_(*made.parts_), kernels_(parts_.kernels), height_(height), width_(width) {}
+
+  void analysis(int level) {
+    const int height = height_ >> (level + 1), width = width_ >> (level + 1);
+    const bool wide = level > 0;
+    input(wide, 2 * height, 2 * width, wide ? kChannels : 3);
+    parts_.tensors.push_back(parts_.room(DType::kI16, height, width, kChannels));
+    const PackedResidualDown& block = parts_.packed.analysis[level][0];
+    rows(height, width, kernels_.down_tile_columns,
+         [&parts = parts_, &block,
+          kernel = wide ? kernels_.residual_down_s16 : kernels_.residual_down_image](const Tile& tile) {
+           kernel(block, plane(parts.tensors[0]), plane(parts.tensors[1]), tile, parts.sums.data(),
+                  parts.scratch.as<void>());
+         });
+    const ResidualBlock& source = model().analysis[level][0];
+    const double positions = double(height) * width;
+    for (const Convolution* conv : {&source.conv1, &source.skip}) convolution(wide, positions, *conv);
+    convolution(true, positions, source.conv2);
+    normalisation(positions, source);
+    case_.count_ = 1 << level;
+  }
+
+  void synthesis(int level) {
+    const int height = height_ >> (kLevels - 1 - level), width = width_ >> (kLevels - 1 - level);
+    const bool reads_wide = synthesis_reads_wide(level), wide = synthesis_is_wide(level), last = level == kLevels - 1;
+    input(reads_wide, height / 2, width / 2, kChannels);
+    parts_.tensors.push_back(last ? parts_.room(DType::kU8, height, width, 3)
+                                  : parts_.room(wide ? DType::kI16 : DType::kU8, height, width, kChannels));
+    const PackedResidualUp& block = parts_.packed.synthesis[level][0];
+    if (last) {
+      rows(height, width, kernels_.up_tile_columns, [&parts = parts_, &block](const Tile& tile) {
+        parts.kernels.residual_up_output(block, parts.packed.output, plane(parts.tensors[0]), plane(parts.tensors[1]),
+                                         tile, parts.scratch.as<void>());
+      });
+    } else {
+      const auto kernel = !wide        ? kernels_.residual_up_s16_u8
+                          : reads_wide ? kernels_.residual_up_s16_s16
+                                       : kernels_.residual_up_u8_s16;
+      rows(height, width, kernels_.up_tile_columns, [&parts = parts_, &block, kernel](const Tile& tile) {
+        kernel(block, plane(parts.tensors[0]), plane(parts.tensors[1]), tile, parts.sums.data(),
+               parts.scratch.as<void>());
+      });
+    }
+    const ResidualBlock& source = model().synthesis[level][0];
+    const double fine = double(height) * width, coarse = fine / 4;
+    for (const Convolution* conv : {&source.conv1, &source.skip}) convolution(reads_wide, coarse, *conv);
+    convolution(false, fine, source.conv2);
+    normalisation(fine, source);
+    if (last) convolution(true, fine, model().output);
+    case_.count_ = kLevels - level;
+  }
+
+  void analysis_fusion() {
+    fusion<std::int16_t>(height_ / kBlockSide, width_ / kBlockSide, parts_.packed.analysis_fusion[0],
+                         kernels_.fusion_sums_s16, kernels_.fusion_s16);
+    case_.count_ = kBottlenecks;
+  }
+
+  void synthesis_fusion(int level) {
+    const int height = height_ >> (kLevels - 1 - level), width = width_ >> (kLevels - 1 - level);
+    const PackedFusion& packed = parts_.packed.synthesis_fusion[level][0];
+    if (synthesis_is_wide(level)) {
+      fusion<std::int16_t>(height, width, packed, kernels_.fusion_sums_s16, kernels_.fusion_s16);
+    } else {
+      fusion<std::uint8_t>(height, width, packed, kernels_.fusion_sums_u8, kernels_.fusion_u8);
+    }
+    case_.count_ = kLevels - 1 - level;
+  }
+
+  // All five layers of all bottlenecks; the positions are in units of the hyper-latents', and grow as SPEC §5 says.
+  void hyper_analysis() {
+    for (Tensor& tensor : parts_.inputs) tensor = parts_.wide(height_ / kBlockSide, width_ / kBlockSide, kChannels);
+    case_.run_ = [&parts = parts_] { parts.networks.hyper_analyse(parts.inputs); };
+    layers(&Bottleneck::hyper_analysis, {16, 16, 4, 4, 1});
+  }
+
+  void hyper_synthesis() {
+    for (Tensor& tensor : parts_.inputs) {
+      tensor = parts_.wide(height_ / kHyperSide, width_ / kHyperSide, kChannels, 3);
+    }
+    case_.run_ = [&parts = parts_] { parts.networks.hyper_synthesise(parts.inputs); };
+    layers(&Bottleneck::hyper_synthesis, {1, 1, 4, 4, 16});
+  }
+
+  // One pass over all bottlenecks.
+  void parameters(Stage stage) {
+    const int height = height_ / kBlockSide, width = width_ / kBlockSide;
+    const double positions = double(height) * width;
+    for (int b = 0; b < kBottlenecks; ++b) {
+      parts_.inputs[b] = parts_.wide(height, width, 2 * kChannels);  // psi
+      parts_.decoded[b] = parts_.wide(height, width, kChannels);
+      parts_.mean[b] = parts_.room(DType::kI16, height, width, kChannels);
+      parts_.index[b] = parts_.room(DType::kU8, height, width, kChannels);
+      const Bottleneck& source = model().bottleneck[b];
+      for (const Convolution& layer : source.entropy_parameters) convolution(true, positions / 2, layer);
+      if (stage == kAnchors) {  // no context: half of the first layer's inputs
+        case_.work_.s16 -= positions / 2 * weights(source.entropy_parameters[0]) / 2;
+      } else {
+        case_.work_.macs += positions * paper_macs(source.context);
+        case_.work_.s16 += positions / 2 * weights(source.context) * 12 / 25;
+      }
+    }
+    case_.run_ = [&parts = parts_, stage] {
+      parts.networks.parameters(parts.inputs, parts.decoded, stage, parts.mean, parts.index);
+    };
+  }
+
+  // Floats, not of the multiplications that are counted.
+  void gain() {
+    const int height = height_ / kBlockSide, width = width_ / kBlockSide;
+    input(true, height, width, kChannels);
+    parts_.tensors.push_back(parts_.room(DType::kI16, height, width, kChannels));
+    case_.run_ = [&parts = parts_, positions = std::int64_t{height} * width] {
+      parts.kernels.gain_s16(parts.tensors[0].as<std::int16_t>(), model().gain_decode.data(),
+                             parts.tensors[1].as<std::int16_t>(), 0, positions);
+    };
+    case_.count_ = kBottlenecks;
+  }
+
+ private:
+  void input(bool wide, int height, int width, int channels) {
+    parts_.tensors.push_back(wide ? parts_.wide(height, width, channels) : parts_.narrow(height, width, channels));
+  }
+
+  // Runs `kernel` on all tiles of a node, as a codec of one thread does.
+  template <class Kernel>
+  void rows(int height, int width, int tile_columns, Kernel kernel) {
+    case_.run_ = [height, tiling = Tiling(width, tile_columns), kernel] {
+      RowSharing sharing(tiling.across, 0, height, 1);
+      for (int index; sharing.begin(0, index);) kernel(tiling.tile(index, {&sharing, 0}));
+    };
+  }
+
+  // Both attentions; the first one's convolution is on x and on y, not on their sum, and it runs twice.
+  template <class T, class SumsKernel, class Kernel>
+  void fusion(int height, int width, const PackedFusion& packed, SumsKernel sums_kernel, Kernel kernel) {
+    constexpr bool kWide = sizeof(T) == 2;
+    input(kWide, height, width, kChannels);
+    input(kWide, height, width, kChannels);
+    parts_.tensors.push_back(parts_.room(kWide ? DType::kI16 : DType::kU8, height, width, kChannels));
+    const auto positions = std::int64_t{height} * width;
+    case_.run_ = [&parts = parts_, &packed, sums_kernel, kernel, positions] {
+      const float* global = parts.global.data();
+      const FusionTask<T> task{&packed.first,
+                               &packed.second,
+                               global,
+                               global,
+                               model().sigmoid.data(),
+                               parts.tensors[0].as<T>(),
+                               parts.tensors[1].as<T>(),
+                               parts.tensors[2].as<T>()};
+      sums_kernel(task, 0, positions, parts.sums.data(), parts.scratch.as<void>());
+      kernel(task, 0, positions, parts.scratch.as<void>());
+    };
+    for (const Attention* attention : {&packed.fusion->first, &packed.fusion->second}) {
+      convolution(kWide, double(positions), attention->local1);
+      convolution(false, double(positions), attention->local2);
+    }
+    const Attention& first = packed.fusion->first;
+    (kWide ? case_.work_.s16 : case_.work_.u8) += 3 * double(positions) * weights(first.local1);
+    case_.work_.u8 += double(positions) * weights(first.local2);
+  }
+
+  void layers(std::array<Convolution, 5> Bottleneck::* convs, const std::array<int, 5>& positions) {
+    const double hyper_positions = double(height_ / kHyperSide) * (width_ / kHyperSide);
+    for (const Bottleneck& source : model().bottleneck) {
+      for (int k = 0; k < 5; ++k) convolution(true, positions[k] * hyper_positions, (source.*convs)[k]);
+    }
+  }
+
+  void convolution(bool wide, double positions, const Convolution& conv) {
+    case_.work_.macs += positions * paper_macs(conv);
+    (wide ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv);
+  }
+  void normalisation(double positions, const ResidualBlock& block) {
+    case_.work_.s16 += positions * static_cast<double>(block.normalisation.gamma.size());
+  }
+
+  static constexpr int kHyperSide = 4 * kBlockSide;  // pixels for one position of the hyper-latents
+
+  Case& case_;
+  Case::Parts& parts_;
+  const KernelTable& kernels_;
+  const int height_, width_;
+};
+
+namespace {
+
+using Build = std::function<void(Builder&)>;
+
+const std::vector<std::pair<std::string, Build>>& builds() {
+  static const auto made = [] {
+    std::vector<std::pair<std::string, Build>> builds;
+    for (int level = 0; level < kLevels; ++level) {
+      builds.emplace_back("analysis.level" + std::to_string(level), [level](Builder& b) { b.analysis(level); });
+    }
+    builds.emplace_back("analysis.fusion", &Builder::analysis_fusion);
+    builds.emplace_back("gain", &Builder::gain);
+    builds.emplace_back("hyper_analysis", &Builder::hyper_analysis);
+    builds.emplace_back("hyper_synthesis", &Builder::hyper_synthesis);
+    builds.emplace_back("parameters.anchors", [](Builder& b) { b.parameters(kAnchors); });
+    builds.emplace_back("parameters.others", [](Builder& b) { b.parameters(kOthers); });
+    for (int level = 0; level < kLevels; ++level) {
+      const bool last = level == kLevels - 1;
+      builds.emplace_back("synthesis.level" + std::to_string(level) + (last ? " and output" : ""),
+                          [level](Builder& b) { b.synthesis(level); });
+      if (last) break;
+      builds.emplace_back("synthesis.fusion" + std::to_string(level),
+                          [level](Builder& b) { b.synthesis_fusion(level); });
+    }
+    return builds;
+  }();
+  return made;
+}
+
+}  // namespace
+
+Case::Case(const std::string& isa, const std::string& name, int height, int width) {
+  if (height < 64 || width < 64 || height % 64 != 0 || width % 64 != 0) {
+    throw Error(ErrorCode::kInvalidArgument, "the sides of a benchmark's image must be multiples of 64");
+  }
+  for (const auto& [known, build] : builds()) {
+    if (name != known) continue;
+    parts_ = std::make_unique<Parts>(isa);
+    Builder builder(*this, height, width);
+    build(builder);
+    // Four bytes of a group are u8_group products of u8, or two of s16 (cpu/kernels.h).
+    products_ = work_.u8 + work_.s16 * parts_->kernels.u8_group / 2;
+    return;
+  }
+  throw Error(ErrorCode::kInvalidArgument, "there is no kernel '" + name + "'");
+}
+
+Case::~Case() = default;
+
+std::vector<std::string> case_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, build] : builds()) names.push_back(name);
+  return names;
+}
+
+}  // namespace treenet::benchmarks

@@ -1,0 +1,152 @@
+"""Tables of what record.py recorded on a CPU."""
+
+from collections.abc import Callable
+from typing import Any
+
+import markdown
+
+Record = dict[str, Any]
+
+TASKS = ("compress", "decompress")
+LAYOUTS = ("contiguous", "channels_last")
+"""Of the eager float network: ratios are to the faster."""
+FLOAT = {
+    **{layout: f"eager PyTorch float32, {layout}" for layout in LAYOUTS},
+    "compiled": "`torch.compile`, float32, channels_last",
+}
+PEERS = ("JPEG", "WebP", "AVIF", "HEIC")
+
+
+def speed(record: Record) -> str:
+    """Every size, on one thread and two."""
+    sizes = dict.fromkeys((row["size"], row["width"], row["height"]) for row in record["results"])
+    parts = []
+    for size, width, height in sizes:
+        rows = [row for row in record["results"] if row["size"] == size]
+        threads = sorted({row["threads"] for row in rows} - {None})
+        columns = [(task, count) for task in TASKS for count in threads]
+        header = [f"{size}, {width}x{height}", *(f"{task}, {_threads(count)}" for task, count in columns)]
+        parts.append(markdown.table(header, _lines(rows, columns)))
+    return "\n\n".join([*parts, caption(record)])
+
+
+def speed_in_short(record: Record) -> str:
+    """Kodak's size, on as many threads as there were."""
+    rows = [row for row in record["results"] if row["size"] == "Kodak"]
+    threads = max(row["threads"] or 0 for row in rows)
+    lines = _lines(rows, [(task, threads) for task in TASKS])
+    width, height = rows[0]["width"], rows[0]["height"]
+    return markdown.table(["", *TASKS], lines) + f"\n\n{width}x{height}, {_threads(threads)}. {caption(record)}"
+
+
+def _lines(rows: list[Record], columns: list[tuple[str, int]]) -> list[list[str]]:
+    """A line for each side, the fastest codec of this package first; a peer has one time, whatever the threads."""
+    times = {(row["task"], row["side"], row["threads"]): row["seconds"] for row in rows}
+    most = columns[-1][1]
+    own = {side for _, side, _ in times} - FLOAT.keys() - set(PEERS)
+    order = sorted(own, key=lambda side: times["decompress", side, most])
+    lines = []
+    for side in [*order, *FLOAT, *PEERS]:
+        cells = []
+        for task, threads in columns:
+            seconds = times.get((task, side, threads))
+            if seconds is None and threads == most:
+                seconds = times.get((task, side, None))
+            eager = [times[key] for key in ((task, layout, threads) for layout in LAYOUTS) if key in times]
+            cells.append(_cell(seconds, min(eager, default=None)))
+        if any(cell != "–" for cell in cells):
+            lines.append([FLOAT.get(side, side if side in PEERS else f"`{side}`"), *cells])
+    return lines
+
+
+def _cell(seconds: float | None, eager: float | None) -> str:
+    if seconds is None:
+        return "–"
+    ratio = "" if eager is None else f" ({eager / seconds:.1f}x)"
+    return f"{1000 * seconds:.0f} ms{ratio}"
+
+
+def kernels(record: Record) -> str:
+    """Of each kernel and instruction set what it does, and which share that is of the best burst of the whole run."""
+    rows = {(row["kernel"], row["isa"]): row for row in record["results"]}
+    isas = list(dict.fromkeys(isa for _, isa in rows))[::-1]
+    peaks = {isa: max(row["peak"] or 0 for row in record["results"] if row["isa"] == isa) for isa in isas}
+    header = ["kernel", "nodes"]
+    for isa in isas:
+        header += [f"`{isa}`", "GMAC/s", "products"] if peaks[isa] else [f"`{isa}`", "GMAC/s"]
+    lines = []
+    for kernel in dict.fromkeys(kernel for kernel, _ in rows):
+        cells = [cell for isa in isas for cell in _kernel_cells(rows[kernel, isa], peaks[isa])]
+        lines.append([kernel, str(rows[kernel, isas[0]]["count"]), *cells])
+    measured = ", ".join(f"{peak / 1e9:.0f} G/s with `{isa}`" for isa, peak in peaks.items() if peak)
+    return markdown.table(header, lines) + f"\n\nBest times, one thread. Measured peaks: {measured}. {caption(record)}"
+
+
+def _kernel_cells(row: Record, peak: float) -> list[str]:
+    """Its time; the paper's MACs and, where there is a peak, the products that it takes; in G/s, with their shares."""
+    cells = [f"{1000 * row['best']:.2f} ms"]
+    for work in ("macs", "products") if peak else ("macs",):
+        rate = row[work] / row["best"]
+        share = f" ({100 * rate / peak:.0f} %)" if peak else ""
+        cells.append(f"{rate / 1e9:.1f}{share}" if rate else "–")
+    return cells
+
+
+def rans(record: Record) -> str:
+    lines = [
+        [f"{row['task']}, {row['symbols']} symbols", f"{row['symbols'] / row['seconds'] / 1e6:.0f} million"]
+        for row in record["results"]
+    ]
+    return markdown.table(["", "symbols a second"], lines) + f"\n\n{caption(record)}"
+
+
+def scaling(record: Record) -> str:
+    """Time and memory a pixel, each also as a multiple of 1080p's."""
+    rows = {(row["task"], row["size"], row["threads"]): row for row in record["results"]}
+    threads = sorted({threads for _, _, threads in rows})
+    header = ["", *(f"time a pixel, {_threads(count)}" for count in threads), "speed-up"]
+    header += [*(f"memory a pixel, {_threads(count)}" for count in threads), "peak of the process"]
+    lines = []
+    for task, size in dict.fromkeys((task, size) for task, size, _ in rows):
+        here = [rows[task, size, count] for count in threads]
+        base = [rows.get((task, "1080p", count)) for count in threads]
+        line = [f"{task}, {size}"]
+        for unit, key, scale in (("ns", "seconds", 1e9), ("bytes", "bytes", 1)):
+            for row, reference in zip(here, base, strict=True):
+                value = scale * row[key] / pixels(row)
+                ratio = "" if reference is None else f" ({value * pixels(reference) / scale / reference[key]:.2f}x)"
+                line.append(f"{value:.1f} {unit}{ratio}")
+            if key == "seconds":
+                line.append(f"{here[0]['seconds'] / here[-1]['seconds']:.2f}")
+        line.append(f"{max(row['peak'] for row in here) / 1e6:.0f} MB")
+        lines.append(line)
+    isa = record["results"][0]["isa"]
+    return markdown.table(header, lines) + f"\n\nBest times with `{isa}`; in brackets, of 1080p's. {caption(record)}"
+
+
+def pixels(row: Record) -> int:
+    return row["width"] * row["height"]
+
+
+def instructions(record: Record) -> str:
+    lines = [[f"`{row['isa']}`", f"{row['instructions_per_pixel']:.0f}"] for row in record["results"]]
+    side = record["results"][0]["side"]
+    return markdown.table(["", f"instructions a pixel, decompress, {side}x{side}"], lines) + f"\n\n{caption(record)}"
+
+
+def caption(record: Record) -> str:
+    return f"{record['image']}, {record['processor']}, torch {record['torch']}, commit {record['commit'][:10]}."
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count > 1)}"
+
+
+TABLES: dict[str, Callable[[Record], str]] = {
+    "speed": speed,
+    "kernels": kernels,
+    "rans": rans,
+    "scaling": scaling,
+    "instructions": instructions,
+}
+"""By the name of the record."""

@@ -1,0 +1,143 @@
+"""The tables of what benchmarks/record.py recorded."""
+
+import pytest
+
+HEADER = {"image": "a.png", "processor": "a CPU", "torch": "2.13", "commit": "0123456789abcdef"}
+CAPTION = "a.png, a CPU, torch 2.13, commit 0123456789."
+
+
+@pytest.fixture
+def tables(benchmark_script):
+    return benchmark_script("speed_tables")
+
+
+def speed_row(task, side, threads, seconds, size="Kodak", width=768):
+    return {
+        "task": task,
+        "size": size,
+        "width": width,
+        "height": 512,
+        "side": side,
+        "threads": threads,
+        "seconds": seconds,
+    }
+
+
+@pytest.fixture
+def speed():
+    """At a second size there is no float network on one thread."""
+    times = {
+        ("avx2", 1): 0.2,
+        ("avx2", 2): 0.1,
+        ("avx512vnni", 1): 0.1,
+        ("avx512vnni", 2): 0.05,
+        ("contiguous", 1): 2.0,
+        ("contiguous", 2): 1.2,
+        ("channels_last", 1): 1.6,
+        ("channels_last", 2): 0.8,
+        ("compiled", 2): 0.4,
+        ("JPEG", None): 0.004,
+    }
+    rows = [speed_row(task, *key, seconds) for task in ("compress", "decompress") for key, seconds in times.items()]
+    for task in ("compress", "decompress"):
+        rows.append(speed_row(task, "avx2", 1, 1.0, "1080p", 1920))
+        rows.append(speed_row(task, "avx2", 2, 0.5, "1080p", 1920))
+        rows.append(speed_row(task, "channels_last", 2, 2.0, "1080p", 1920))
+    return {**HEADER, "results": rows}
+
+
+def test_speed(tables, speed):
+    """A peer's one time stands with the most threads, a ratio only where there is an eager time on as many threads."""
+    lines = tables.speed(speed).splitlines()
+    assert lines[0] == (
+        "| Kodak, 768x512 | compress, 1 thread | compress, 2 threads | decompress, 1 thread | decompress, 2 threads |"
+    )
+    assert lines[2:8] == [
+        f"| {side} | {cells} | {cells} |"
+        for side, cells in {
+            "`avx512vnni`": "100 ms (16.0x) | 50 ms (16.0x)",
+            "`avx2`": "200 ms (8.0x) | 100 ms (8.0x)",
+            "eager PyTorch float32, contiguous": "2000 ms (0.8x) | 1200 ms (0.7x)",
+            "eager PyTorch float32, channels_last": "1600 ms (1.0x) | 800 ms (1.0x)",
+            "`torch.compile`, float32, channels_last": "– | 400 ms (2.0x)",
+            "JPEG": "– | 4 ms (200.0x)",
+        }.items()
+    ]
+    assert "| `avx2` | 1000 ms | 500 ms (4.0x) | 1000 ms | 500 ms (4.0x) |" in lines
+    assert lines[-1] == CAPTION
+
+
+def test_speed_in_short(tables, speed):
+    """Kodak's size alone, on the most threads."""
+    lines = tables.speed_in_short(speed).splitlines()
+    assert lines[0] == "|  | compress | decompress |"
+    assert lines[2] == "| `avx512vnni` | 50 ms (16.0x) | 50 ms (16.0x) |"
+    assert lines[-1] == f"768x512, 2 threads. {CAPTION}"
+    assert not any("1080p" in line for line in lines)
+
+
+def test_kernels(tables):
+    """Shares are of the best peak measured beside any kernel; the best path comes first, the scalar one has no peak."""
+
+    def row(kernel, isa, best, macs, products, peak):
+        return {
+            "kernel": kernel,
+            "isa": isa,
+            "count": 4,
+            "macs": macs,
+            "products": products,
+            "peak": peak,
+            "best": best,
+            "seconds": 9.0,
+        }
+
+    rows = [
+        row("gain", "scalar", 0.001, 0, 0, None),
+        row("gain", "avx2", 0.0005, 0, 0, 60e9),
+        row("level", "scalar", 0.1, 1e9, 1.5e9, None),
+        row("level", "avx2", 0.05, 1e9, 1.5e9, 50e9),
+    ]
+    lines = tables.kernels({**HEADER, "results": rows}).splitlines()
+    assert lines[0] == "| kernel | nodes | `avx2` | GMAC/s | products | `scalar` | GMAC/s |"
+    assert lines[2] == "| gain | 4 | 0.50 ms | – | – | 1.00 ms | – |"
+    assert lines[3] == "| level | 4 | 50.00 ms | 20.0 (33 %) | 30.0 (50 %) | 100.00 ms | 10.0 |"
+    assert lines[-1] == f"Best times, one thread. Measured peaks: 60 G/s with `avx2`. {CAPTION}"
+
+
+def test_scaling(tables):
+    """A pixel's time and memory, and both as multiples of 1080p's on as many threads."""
+
+    def row(size, threads, width, seconds, memory):
+        return {
+            "task": "decompress",
+            "isa": "avx2",
+            "size": size,
+            "threads": threads,
+            "width": width,
+            "height": 1000,
+            "seconds": seconds,
+            "bytes": memory,
+            "peak": memory + 10**6,
+        }
+
+    rows = [
+        row("1080p", 1, 2000, 0.2, 40e6),
+        row("1080p", 2, 2000, 0.1, 42e6),
+        row("12 MP", 1, 12000, 1.32, 120e6),
+        row("12 MP", 2, 12000, 0.6, 252e6),
+    ]
+    lines = tables.scaling({**HEADER, "results": rows}).splitlines()
+    assert lines[2] == (
+        "| decompress, 1080p | 100.0 ns (1.00x) | 50.0 ns (1.00x) | 2.00 "
+        "| 20.0 bytes (1.00x) | 21.0 bytes (1.00x) | 43 MB |"
+    )
+    assert lines[3] == (
+        "| decompress, 12 MP | 110.0 ns (1.10x) | 50.0 ns (1.00x) | 2.20 "
+        "| 10.0 bytes (0.50x) | 21.0 bytes (1.00x) | 253 MB |"
+    )
+
+
+def test_rans(tables):
+    rows = [{"task": "rans encode", "symbols": 2000, "seconds": 1e-5}]
+    lines = tables.rans({**HEADER, "results": rows}).splitlines()
+    assert lines[2] == "| rans encode, 2000 symbols | 200 million |"
