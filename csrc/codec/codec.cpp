@@ -92,10 +92,16 @@ std::vector<std::vector<std::uint8_t>> Codec::encode(std::span<const ImageView> 
   const auto begin = [&](const Part& part) {
     return backend_->encode(geometry, images.subspan(part.first, part.count), quality, call);
   };
-  std::unique_ptr<Encoding> next = begin(parts[0]);
+  std::unique_ptr<Encoding> next;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::unique_ptr<Encoding> encoding = std::move(next);
-    if (i + 1 < parts.size()) next = begin(parts[i + 1]);  // a device works on it while these are coded
+    const std::unique_ptr<Encoding> encoding = next ? std::move(next) : begin(parts[i]);
+    next = nullptr;
+    try {
+      if (i + 1 < parts.size()) next = begin(parts[i + 1]);  // a device works on it while these are coded
+    } catch (const Error& error) {
+      // Without the memory for two, the next one begins when this one is done.
+      if (error.code != ErrorCode::kDeviceMemory) throw;
+    }
     encoding->wait();
     write_batch(geometry, *encoding, info, std::span(streams).subspan(parts[i].first, parts[i].count));
   }

@@ -19,6 +19,7 @@ namespace {
 
 // A codec's loops follow each other closely, and a thread that sleeps takes longer to wake than most wait for the next.
 constexpr std::chrono::microseconds kPatience{50};
+constexpr int kPatient = 4;  // workers at most: the others' time may be wanted elsewhere
 
 // Waits a moment for a condition that needs no lock; false if it did not come true.
 template <class Condition>
@@ -116,7 +117,8 @@ class ThreadPool::Team {
         if (stop_) return;
         const std::uint64_t seen = shared_;
         lock.unlock();
-        const bool more = soon([&] { return shared_ != seen; });
+        const bool more = ++patient_ <= kPatient && soon([&] { return shared_ != seen; });
+        --patient_;
         lock.lock();
         if (!more) wake_.wait(lock, [&] { return stop_ || shared_ != seen; });
         continue;
@@ -134,6 +136,7 @@ class ThreadPool::Team {
   std::condition_variable wake_, done_;
   std::list<Loop*> loops_;                // those with tasks that may not have been started
   std::atomic<std::uint64_t> shared_{0};  // how many loops there have been
+  std::atomic<int> patient_{0};           // workers that wait a moment before they sleep
   bool stop_ = false;
   std::vector<std::thread> workers_;
 };

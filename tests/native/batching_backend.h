@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "codec/backend.h"
+#include "codec/error.h"
 
 namespace treenet::testing {
 
@@ -25,6 +26,7 @@ class BatchingBackend final : public Backend {
   std::unique_ptr<Encoding> encode(const Geometry& geometry, std::span<const ImageView> images, int quality,
                                    const Call& call) override {
     check_count(images.size());
+    if (held == memory_for) throw Error(ErrorCode::kDeviceMemory, "no room for another batch");
     log.push_back("encode " + std::to_string(images.size()));
     auto batch = std::make_unique<BatchEncoding>(*this);
     for (const ImageView& image : images)
@@ -45,10 +47,13 @@ class BatchingBackend final : public Backend {
   void release() override { single_->release(); }
 
   std::vector<std::string> log;  // what has been asked for
+  int memory_for = 1000;         // encodings at once
+  int held = 0;                  // of these
 
  private:
   struct BatchEncoding final : Encoding {
-    explicit BatchEncoding(BatchingBackend& backend) : backend(backend) {}
+    explicit BatchEncoding(BatchingBackend& backend) : backend(backend) { ++backend.held; }
+    ~BatchEncoding() override { --backend.held; }
     void wait() override {
       backend.log.push_back("wait");
       for (const auto& image : images) image->wait();

@@ -64,6 +64,24 @@ TEST("a batch has the streams of its images") {
   for (const Codec& c : codecs()) CHECK(encode_batch(c, batch, kHeight, kWidth) == streams);
 }
 
+TEST("where there is no memory for two parts of a batch, they go one after the other") {
+  constexpr int kHeight = 20, kWidth = 30;
+  const std::vector<Bytes> batch = images(4, kHeight, kWidth);
+  std::vector<Bytes> streams;
+  for (const Bytes& pixels : batch) streams.push_back(encode(codec("scalar", 1), pixels, kHeight, kWidth, 50));
+  auto backend = batching(2, 3);
+  backend->memory_for = 1;
+  std::vector<std::string>& log = backend->log;
+  const Codec one_part(model(), std::move(backend));
+  CHECK(encode_batch(one_part, batch, kHeight, kWidth) == streams);
+  CHECK(log == (std::vector<std::string>{"encode 2", "wait", "encode 2", "wait"}));
+
+  auto none = batching(2, 3);
+  none->memory_for = 0;
+  const Codec nothing(model(), std::move(none));
+  CHECK_ERROR(encode_batch(nothing, batch, kHeight, kWidth), ErrorCode::kDeviceMemory, "no room");
+}
+
 TEST("a batch has the pixels of its streams, whatever their qualities") {
   constexpr int kHeight = 37, kWidth = 70;
   std::vector<Bytes> streams, expected;
