@@ -100,11 +100,16 @@ SUITES: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
 }
 
 
+def commit() -> str:
+    """Of this repository: results without it could not be made again."""
+    return subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip()
+
+
 def record(results: list[Row], options: argparse.Namespace) -> Row:
     """The results and where they come from."""
     return {
         "image": options.image.name if options.image else "examples/chelsea.png",
-        "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip(),
+        "commit": commit(),
         "processor": cpuinfo.get_cpu_info().get("brand_raw", platform.processor()),
         "python": platform.python_version(),
         "torch": metadata.version("torch"),

@@ -45,6 +45,7 @@ def test_what_fails_is_said(record, benchmark_script, monkeypatch, tmp_path, cap
         raise record.NotRecordedError("no module")
 
     monkeypatch.setitem(record.SUITES, "kernels", fail)
+    monkeypatch.setattr(record, "commit", lambda: "0" * 40)
     assert record.main(["kernels", "instructions", "--out", str(tmp_path)]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["instructions.json"]
     printed = capsys.readouterr()

@@ -21,19 +21,21 @@ BufferPool::Lease BufferPool::take(std::size_t size) {
       return Lease(shared_from_this(), std::move(buffer));
     }
     // Too large to be kept later: a large image needs the memory more than the next call needs what is kept.
-    if (size > kept_limit_) {
-      free_.clear();
-      kept_ = 0;
-    }
+    if (size > kept_limit_) free_kept();
   }
   return Lease(shared_from_this(), AlignedBuffer(size));
 }
 
 void BufferPool::release() {
   if (origin_.is_forked_child()) return;
-  std::vector<AlignedBuffer> kept;  // freed when the lock is gone
   const std::lock_guard lock(mutex_);
-  kept.swap(free_);
+  free_kept();
+}
+
+void BufferPool::free_kept() {
+  // Explicitly: the allocator may keep what it once had for allocations of such a size.
+  for (AlignedBuffer& buffer : free_) buffer.release(buffer.size());
+  free_.clear();
   kept_ = 0;
 }
 

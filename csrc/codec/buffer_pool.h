@@ -52,6 +52,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
 
  private:
   void give_back(AlignedBuffer buffer) noexcept;
+  void free_kept();  // with the lock
 
   const Origin origin_;  // a forked child allocates and frees, and leaves the lock alone
   const std::size_t kept_limit_;
