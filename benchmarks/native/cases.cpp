@@ -116,8 +116,8 @@ class Builder {
     }
     const ResidualBlock& source = model().synthesis[level][0];
     const double fine = double(height) * width, coarse = fine / 4;
-    for (const Convolution* conv : {&source.conv1, &source.skip}) convolution(reads_wide, coarse, *conv);
-    convolution(false, fine, source.conv2);
+    for (const Convolution* conv : {&source.conv1, &source.skip}) convolution3x3(reads_wide, coarse, *conv);
+    convolution3x3(false, fine, source.conv2);
     normalisation(fine, source);
     if (last) convolution(true, fine, model().output);
     case_.count_ = kLevels - level;
@@ -244,6 +244,12 @@ class Builder {
   void convolution(bool wide, double positions, const Convolution& conv) {
     case_.work_.macs += positions * paper_macs(conv);
     (wide ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv);
+  }
+  // Of an upsampling block: with 16 products in place of 36 where Winograd's algorithm computes it.
+  void convolution3x3(bool wide, double positions, const Convolution& conv) {
+    case_.work_.macs += positions * paper_macs(conv);
+    const bool in_pairs = kernels_.winograd && (wide || kernels_.u8_group == 2);
+    (wide || in_pairs ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv) * (in_pairs ? 4.0 / 9 : 1);
   }
   void normalisation(double positions, const ResidualBlock& block) {
     case_.work_.s16 += positions * static_cast<double>(block.normalisation.gamma.size());

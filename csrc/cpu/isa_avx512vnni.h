@@ -13,6 +13,8 @@ namespace treenet::cpu::TREENET_ISA {
 
 using U8Line = std::uint8_t;
 inline constexpr std::int32_t kU8Group = 4;
+inline constexpr bool kWinograd = true;
+inline constexpr int kVectorBytes = 64;
 
 inline __m512i broadcast4(const std::uint8_t* from) {
   std::int32_t value;

@@ -13,6 +13,8 @@ namespace treenet::cpu::TREENET_ISA {
 
 using U8Line = std::uint8_t;  // the type of a u8 activation in a line
 inline constexpr std::int32_t kU8Group = 4;
+inline constexpr bool kWinograd = false;  // the twin computes what is written
+inline constexpr int kVectorBytes = 16;
 
 // rne(value) clamped to [lo, hi]. The bounds are integers, so clamping first is the same.
 inline std::int32_t round_clamped(float value, float lo, float hi) {

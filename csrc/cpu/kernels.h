@@ -1,9 +1,9 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
-// residual_up.h, fusion.h or hyper.h. The primitives (a block of a convolution, its requantisation, GDN, blending) are
-// written once for each instruction set, in isa_*.h. kernels_*.cpp joins the two and is the only file compiled with
-// that instruction set's flags.
+// residual_up.h (with conv3x3.h and winograd.h), fusion.h or hyper.h. The primitives (a block of a convolution, its
+// requantisation, GDN, blending) are written once for each instruction set, in isa_*.h. kernels_*.cpp joins the two and
+// is the only file compiled with that instruction set's flags.
 //
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.
@@ -43,6 +43,12 @@ struct PackedConv {
   std::int32_t block_bytes;    // weight bytes of a block
 };
 
+// A 3x3 convolution of stride 1, and its weights in Winograd's form where an instruction set has use for them
+// (winograd.h): 1x1 convolutions of s16, block 16 * b + p of point p to the outputs [32 b, 32 b + 32).
+struct Packed3x3 {
+  PackedConv direct, winograd;
+};
+
 // SPEC §2.4. `gamma` is a 1x1 convolution of s16 with beta as its bias.
 struct PackedGdn {
   PackedConv gamma;
@@ -59,7 +65,7 @@ struct PackedResidualDown {
 
 // SPEC §2.6. conv1 and skip have two blocks of 64 outputs, one for each dy; output (dx, c) of a block is 32 * dx + c.
 struct PackedResidualUp {
-  PackedConv conv1, conv2, skip;
+  Packed3x3 conv1, conv2, skip;
   PackedGdn igdn;
   std::int32_t input_zero_point, middle_zero_point, output_zero_point;
 };
@@ -125,6 +131,7 @@ using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out,
 struct KernelTable {
   const char* name;
   std::int32_t u8_group;  // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
+  bool winograd;          // whether upsampling blocks multiply what is s16 in their lines in Winograd's form
   std::size_t (*scratch_bytes)();
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even

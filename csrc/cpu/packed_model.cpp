@@ -21,13 +21,11 @@ struct Layout {
 
 class Packer {
  public:
-  Packer(std::vector<AlignedBuffer>& storage, int u8_group) : storage_(storage), u8_group_(u8_group) {}
+  Packer(std::vector<AlignedBuffer>& storage, const KernelTable& kernels)
+      : storage_(storage), u8_group_(kernels.u8_group), winograd_(kernels.winograd) {}
 
   PackedConv conv(const Convolution& conv, Layout layout) {
-    if (layout.order.empty()) {
-      layout.order.resize(conv.outputs);
-      std::iota(layout.order.begin(), layout.order.end(), 0);
-    }
+    if (layout.order.empty()) layout.order = model_order(conv);
     std::vector<int> taps;
     for (int r = 0; r < layout.repeat_taps; ++r) {
       for (int u = 0; u < conv.kernel; ++u) {
@@ -80,6 +78,13 @@ class Packer {
     return packed;
   }
 
+  // Of stride 1, in both forms where both have a use.
+  Packed3x3 conv3x3(const Convolution& conv, const Layout& layout) {
+    Packed3x3 packed{this->conv(conv, layout), {}};
+    if (winograd_ && (layout.wide_input || u8_group_ == 2)) packed.winograd = winograd(conv, layout);
+    return packed;
+  }
+
   PackedGdn gdn(const Normalisation& g) {
     PackedGdn packed{};
     constexpr int n = kTransformChannels;
@@ -119,9 +124,9 @@ class Packer {
                           .block_outputs = 64,
                           .order = subpixel_order(kTransformChannels)};
     return {
-        .conv1 = conv(block.conv1, subpixel),
-        .conv2 = conv(block.conv2, {.input_zero_point = block.middle_zero_point}),
-        .skip = conv(block.skip, subpixel),
+        .conv1 = conv3x3(block.conv1, subpixel),
+        .conv2 = conv3x3(block.conv2, {.input_zero_point = block.middle_zero_point}),
+        .skip = conv3x3(block.skip, subpixel),
         .igdn = gdn(block.normalisation),
         .input_zero_point = block.input_zero_point,
         .middle_zero_point = block.middle_zero_point,
@@ -191,6 +196,43 @@ class Packer {
     return order;
   }
 
+  static std::vector<int> model_order(const Convolution& conv) {
+    std::vector<int> order(conv.outputs);
+    std::iota(order.begin(), order.end(), 0);
+    return order;
+  }
+
+  // The points of 4 G g G^T (cpu/winograd.h). The bias is added to what they give.
+  PackedConv winograd(const Convolution& conv, const Layout& layout) {
+    constexpr int kPoints = 16, kOutputs = 32;
+    constexpr int kTwiceG[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
+    const std::vector<int> order = layout.order.empty() ? model_order(conv) : layout.order;
+    PackedConv packed{};
+    packed.taps = 1;
+    packed.groups = conv.inputs / 2;
+    packed.block_outputs = packed.outputs = kOutputs;
+    packed.blocks = kPoints * conv.outputs / kOutputs;
+    packed.tap_bytes = packed.block_bytes = packed.groups * kOutputs * 4;
+    packed.bias = allocate<std::int32_t>(static_cast<std::size_t>(packed.blocks) * kOutputs);
+    std::uint8_t* weights = allocate<std::uint8_t>(static_cast<std::size_t>(packed.blocks) * packed.block_bytes);
+    for (int p = 0; p < conv.outputs; ++p) {
+      for (int c = 0; c < conv.inputs; ++c) {
+        const std::int8_t* g = &conv.weight[(static_cast<std::size_t>(order[p]) * conv.inputs + c) * 9];
+        for (int point = 0; point < kPoints; ++point) {
+          int sum = 0;
+          for (int u = 0; u < 3; ++u) {
+            for (int v = 0; v < 3; ++v) sum += kTwiceG[point / 4][u] * kTwiceG[point % 4][v] * g[3 * u + v];
+          }
+          const int block = p / kOutputs * kPoints + point;
+          put(weights + static_cast<std::size_t>(block) * packed.block_bytes + (c / 2 * kOutputs + p % kOutputs) * 4,
+              c % 2, 2, sum);
+        }
+      }
+    }
+    packed.weights = weights;
+    return packed;
+  }
+
   // Element `index` of a group of four bytes that holds `elements`.
   static void put(std::uint8_t* group, int index, int elements, int weight) {
     if (elements == 4) {
@@ -218,11 +260,12 @@ class Packer {
 
   std::vector<AlignedBuffer>& storage_;
   const int u8_group_;
+  const bool winograd_;
 };
 
 PackedModel::PackedModel(const Model& source, const KernelTable& kernels) : model(source) {
   const NearestRounding rounding;
-  Packer packer(storage_, kernels.u8_group);
+  Packer packer(storage_, kernels);
   for (int level = 0; level < kLevels; ++level) {
     for (const ResidualBlock& block : model.analysis[level]) analysis[level].push_back(packer.residual_down(block));
     for (const ResidualBlock& block : model.synthesis[level]) {

@@ -5,8 +5,8 @@
 // numbers that lie side by side in the output line. Columns of a tile are therefore even.
 #pragma once
 
+#include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
-#include "cpu/lines.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -21,35 +21,35 @@ class ResidualUp {
   ResidualUp(const PackedResidualUp& block, const Plane& in, std::int32_t first_row, std::int32_t column,
              std::int32_t columns, Arena& arena)
       : block_(block), in_(in), column_(column), columns_(columns) {
-    input_ = LineRing<Element, 8>::make(arena, (columns_ / 2 + 4 + 2 * kBlockPixels) * kChannels);
-    middle_ = LineRing<U8Line, 4>::make(arena, (columns_ + 4 + 2 * kBlockPixels) * kChannels);
-    accumulators_ = arena.take<std::int32_t>(kSpanBlocks * kBlock);
+    const std::int32_t width = 2 * in.width, end = column + columns;
+    middle_begin_ = column == 0 ? 0 : column - 2;
+    middle_columns_ = (end == width ? width : end + 2) - middle_begin_;
+    input_ = InputLines<Element, 8>::make(arena, (Subpixel::padded(middle_columns_) / 2 + 2) * kChannels);
+    middle_ = InputLines<U8Line, 4>::make(arena, (Plain::padded(columns_) + 4 + 2 * kBlockPixels) * kChannels);
+    conv1_ = Subpixel::make(arena, middle_columns_);
+    conv2_ = Plain::make(arena, columns_);
+    skip_ = Subpixel::make(arena, columns_);
     squares_ = arena.take<std::int16_t>(kBlock);
     for (GdnBlock& block : gdn_) block = GdnBlock::make(arena);
     result_ = arena.take<Out>(kBlock);
-    next_middle_ = first_row - 1;
-    next_input_ = (next_middle_ >> 1) - 1;
+    next_middle_ = Plain::first_line(first_row);
+    next_input_ = Subpixel::first_line(next_middle_ >> 1);
   }
 
   // Output row `row`, to dst[columns][32], added to `sums` where not null. Rows must be asked for in ascending order.
   void row(std::int32_t row, Out* dst, std::int64_t* sums) {
-    while (next_middle_ <= row + 1) compute_middle(next_middle_++);
-    const std::int32_t y = row >> 1, dy = row & 1;
-    const std::uint8_t* taps[9];
+    while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
+    const std::ptrdiff_t input_offset = static_cast<std::ptrdiff_t>(column_ - middle_begin_) / 2 * kChannels;
     for (std::int32_t begin = 0; begin < columns_; begin += kSpan) {
       const std::int32_t blocks = blocks_of(columns_ - begin);
-      for (int u = 0; u < 3; ++u) {
-        for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (begin + v + 1) * kChannels);
-      }
-      conv_span<U8Line, 32, kChannels * sizeof(U8Line)>(taps, block_.conv2, 0, 0, blocks, accumulators_);
-      for (int k = 0; k < blocks; ++k) gdn_[k].prepare(block_.igdn, accumulators_ + k * kBlock, squares_);
-      input_taps(y, begin / 2 + 1, taps);
-      conv_span<Element, 64, kChannels * sizeof(Element)>(taps, block_.skip, dy, 0, blocks, accumulators_);
+      const std::int32_t* values = conv2_.span(block_.conv2, middle_, kChannels, row, begin, blocks, columns_);
+      for (int k = 0; k < blocks; ++k) gdn_[k].prepare(block_.igdn, values + k * kBlock, squares_);
+      const std::int32_t* added = skip_.span(block_.skip, input_, input_offset, row, begin, blocks, columns_);
       for (int k = 0; k < blocks; ++k) {
         gdn_[k].finish<true>();
         const std::int32_t i = begin + k * kBlockPixels;
         const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-        add_skip_block<64>(gdn_[k].values, accumulators_ + k * kBlock, block_.skip.multiplier + 64 * dy,
+        add_skip_block<64>(gdn_[k].values, added + k * kBlock, block_.skip.direct.multiplier + 64 * (row & 1),
                            block_.output_zero_point, result_);
         std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
         if (sums != nullptr) add_to_sums(result_, count, sums);
@@ -58,16 +58,12 @@ class ResidualUp {
   }
 
  private:
+  using Subpixel = Conv3x3<Element, 2>;
+  using Plain = Conv3x3<U8Line, 1>;
+
   // Blocks of a span that begins with `columns` output columns left.
   static std::int32_t blocks_of(std::int32_t columns) {
     return columns < kSpan ? (columns + kBlockPixels - 1) / kBlockPixels : kSpanBlocks;
-  }
-
-  // The nine taps of the block of input pixels that starts at index `i` of the input lines (its left neighbour's).
-  void input_taps(std::int32_t y, std::int32_t i, const std::uint8_t** taps) const {
-    for (int u = 0; u < 3; ++u) {
-      for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(input_.at(y - 1 + u) + (i + v) * kChannels);
-    }
   }
 
   // Line `row` of t, from column column_ - 2 on.
@@ -78,19 +74,22 @@ class ResidualUp {
       fill(line, static_cast<std::ptrdiff_t>(columns_ + 4) * kChannels, block_.middle_zero_point);
       return;
     }
-    const std::int32_t y = row >> 1, dy = row & 1;
-    for (; next_input_ <= y + 1; ++next_input_) {
-      load_line<Stored>(in_, next_input_, column_ / 2 - 2, columns_ / 2 + 4, block_.input_zero_point, kChannels,
-                        input_.at(next_input_), Load{});
+    for (; next_input_ <= Subpixel::last_line(row >> 1); ++next_input_) {
+      const std::int32_t count = middle_columns_ / 2 + 2;
+      Element* input = input_.at(next_input_);
+      load_line<Stored>(in_, next_input_, middle_begin_ / 2 - 1, count, block_.input_zero_point, kChannels, input,
+                        Load{});
+      if constexpr (Subpixel::kInPairs && sizeof(Stored) == 2) {
+        input_.is_large(next_input_) = !fits_winograd(input, static_cast<std::ptrdiff_t>(count) * kChannels);
+      }
     }
-    for (std::int32_t begin = 0; begin < columns_ + 4; begin += kSpan) {
-      const std::int32_t blocks = blocks_of(columns_ + 4 - begin);
-      const std::uint8_t* taps[9];
-      input_taps(y, begin / 2, taps);
-      conv_span<Element, 64, kChannels * sizeof(Element)>(taps, block_.conv1, dy, 0, blocks, accumulators_);
+    for (std::int32_t begin = 0; begin < middle_columns_; begin += kSpan) {
+      const std::int32_t blocks = blocks_of(middle_columns_ - begin);
+      const std::int32_t* values = conv1_.span(block_.conv1, input_, 0, row, begin, blocks, middle_columns_);
       for (int k = 0; k < blocks; ++k) {
-        requantise_block<64, true>(accumulators_ + k * kBlock, block_.conv1, dy, block_.middle_zero_point, 0, 255,
-                                   line + static_cast<std::ptrdiff_t>(begin + k * kBlockPixels) * kChannels);
+        const std::int32_t column = middle_begin_ + begin + k * kBlockPixels;
+        requantise_block<64, true>(values + k * kBlock, block_.conv1.direct, row & 1, block_.middle_zero_point, 0, 255,
+                                   line + static_cast<std::ptrdiff_t>(column - (column_ - 2)) * kChannels);
       }
     }
     if (column_ == 0) fill(line, 2 * kChannels, block_.middle_zero_point);
@@ -100,10 +99,12 @@ class ResidualUp {
   const PackedResidualUp& block_;
   const Plane& in_;
   std::int32_t column_, columns_;
+  std::int32_t middle_begin_, middle_columns_;  // of t, what the tile needs of it and lies in the image
   std::int32_t next_middle_, next_input_;
-  LineRing<Element, 8> input_;  // from column column_ / 2 - 2 on
-  LineRing<U8Line, 4> middle_;  // from column column_ - 2 on
-  std::int32_t* accumulators_;
+  InputLines<Element, 8> input_;  // from column middle_begin_ / 2 - 1 on
+  InputLines<U8Line, 4> middle_;  // from column column_ - 2 on
+  Subpixel conv1_, skip_;
+  Plain conv2_;
   std::int16_t* squares_;
   GdnBlock gdn_[kSpanBlocks];
   Out* result_;

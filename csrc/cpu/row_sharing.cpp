@@ -6,7 +6,9 @@
 namespace treenet::cpu {
 namespace {
 
-constexpr std::uint32_t kMinimumRows = 4;  // that another worker's half has to have
+// Rows of an upsampling block's output that may be computed together (conv3x3.h): parts begin at multiples of as many,
+// and another worker's half has at least one of them.
+constexpr std::uint32_t kRowsTogether = 4;
 constexpr int kRowBits = 20;
 constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;
 
@@ -61,13 +63,13 @@ bool RowSharing::begin(int worker, int& tile) {
         left = part.end - part.next;
       }
     }
-    if (left < 2 * kMinimumRows) {
+    if (left < 2 * kRowsTogether) {
       if (all_seen) return false;
       std::this_thread::yield();  // something is between two workers, and seen in a moment
       continue;
     }
     Part upper = Part::of(packed), lower = upper;
-    upper.end = lower.next = upper.next + (left + 1) / 2;
+    upper.end = lower.next = (upper.next + left / 2 + kRowsTogether - 1) / kRowsTogether * kRowsTogether;
     ++moving_;
     // The number says all of a part: if it is the same, it does not matter what it was in between.
     const bool taken_over = from->part.compare_exchange_strong(packed, upper.packed());

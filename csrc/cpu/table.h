@@ -17,7 +17,11 @@ inline std::size_t scratch_bytes() {
       4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t);
   constexpr std::size_t kUpColumns = kUpTileColumns + 4;
   constexpr std::size_t kUp = 8 * (kUpColumns / 2 + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
-                              4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(U8Line) +
+                              4 * (kUpColumns + 6 * kBlockPixels) * kChannels * sizeof(U8Line) +
+                              3 * kSpanBlocks * kBlock * sizeof(std::int32_t) +
+                              (kWinograd ? 10 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int32_t) +
+                                               3 * kPoints * kBlock * (sizeof(std::int32_t) + sizeof(std::int16_t))
+                                         : 0) +
                               (kUpColumns + 2 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
                               4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =
@@ -33,6 +37,7 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   KernelTable table{};
   table.name = name;
   table.u8_group = kU8Group;
+  table.winograd = kWinograd;
   table.scratch_bytes = scratch_bytes;
   table.down_tile_columns = kDownTileColumns;
   table.up_tile_columns = kUpTileColumns;
