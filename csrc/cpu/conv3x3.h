@@ -1,5 +1,5 @@
-// The 3x3 convolutions of an upsampling block, of stride 1, row by row: directly, or by Winograd's algorithm, which
-// computes two rows of input positions at a time and keeps them.
+// The 3x3 convolutions of stride 1 in residual blocks, row by row: directly, or by Winograd's algorithm, which computes
+// two rows of input positions at a time and keeps them.
 //
 // kScale is 1 for a convolution to 32 channels, and 2 for a subpixel convolution: an input position then has 2 x 2
 // outputs of 32 channels. Rows and columns are those of the output.

@@ -58,7 +58,8 @@ struct PackedGdn {
 
 // SPEC §2.5.
 struct PackedResidualDown {
-  PackedConv conv1, conv2, skip;
+  PackedConv conv1, skip;
+  Packed3x3 conv2;
   PackedGdn gdn;
   std::int32_t input_zero_point;
 };
@@ -131,7 +132,7 @@ using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out,
 struct KernelTable {
   const char* name;
   std::int32_t u8_group;  // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
-  bool winograd;          // whether upsampling blocks multiply what is s16 in their lines in Winograd's form
+  bool winograd;          // whether residual blocks have Winograd's form of weights for what is s16 in their lines
   std::size_t (*scratch_bytes)();
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even

@@ -111,8 +111,8 @@ class Packer {
                        .input_zero_point = block.input_zero_point};
     return {
         .conv1 = conv(block.conv1, input),
-        .conv2 = conv(block.conv2, {.wide_input = true}),
         .skip = conv(block.skip, input),
+        .conv2 = conv3x3(block.conv2, {.wide_input = true}),
         .gdn = gdn(block.normalisation),
         .input_zero_point = block.input_zero_point,
     };

@@ -2,8 +2,8 @@
 // follow each other through small rings that stay in the cache.
 #pragma once
 
+#include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
-#include "cpu/lines.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -19,25 +19,21 @@ class ResidualDown {
       : block_(block), in_(in), column_(tile.column_begin), columns_(tile.column_end - tile.column_begin) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     input_ = LineRing<Element, 8>::make(arena, (2 * (columns_ + 2 * kBlockPixels) + 3) * kLineChannels);
-    middle_ = LineRing<std::int16_t, 4>::make(arena, (columns_ + 2 + 2 * kBlockPixels) * kChannels);
+    middle_ = InputLines<std::int16_t, 4>::make(arena, (Plain::padded(columns_) + 2 + kBlockPixels) * kChannels);
+    conv2_ = Plain::make(arena, columns_);
     accumulators_ = arena.take<std::int32_t>(kBlock);
     squares_ = arena.take<std::int16_t>(kBlock);
     gdn_ = GdnBlock::make(arena);
     result_ = arena.take<std::int16_t>(kBlock);
-    next_middle_ = first_row - 1;
+    next_middle_ = Plain::first_line(first_row);
     next_input_ = 2 * next_middle_ - 1;
   }
 
   // Output row `row`, to dst[columns][32], added to `sums`. Rows must be asked for in ascending order.
   void row(std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
-    while (next_middle_ <= row + 1) compute_middle(next_middle_++);
+    while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
     for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
-      const std::uint8_t* taps[9];
-      for (int u = 0; u < 3; ++u) {
-        for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(middle_.at(row - 1 + u) + (i + v) * kChannels);
-      }
-      conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(taps, block_.conv2, 0, 0, accumulators_);
-      gdn_.prepare(block_.gdn, accumulators_, squares_);
+      gdn_.prepare(block_.gdn, conv2_.span(block_.conv2, middle_, 0, row, i, 1, columns_), squares_);
       gdn_.finish<false>();
       const std::uint8_t* skip = bytes(input_.at(2 * row) + (2 * i + 3) * kLineChannels);
       conv_block<Element, 32, kStride>(&skip, block_.skip, 0, 0, accumulators_);
@@ -49,6 +45,7 @@ class ResidualDown {
   }
 
  private:
+  using Plain = Conv3x3<std::int16_t, 1>;
   static constexpr int kStride = 2 * kLineChannels * sizeof(Element);
 
   // Line `row` of t, from column column_ - 1 on.
@@ -58,6 +55,7 @@ class ResidualDown {
     const std::int32_t count = columns_ + 2;
     if (row < 0 || row >= height) {
       fill(line, static_cast<std::ptrdiff_t>(count) * kChannels, 0);
+      middle_.is_large(row) = false;
       return;
     }
     for (; next_input_ <= 2 * row + 1; ++next_input_) {
@@ -77,14 +75,18 @@ class ResidualDown {
     }
     if (column_ == 0) fill(line, kChannels, 0);
     if (column_ + columns_ == width) fill(line + (columns_ + 1) * kChannels, kChannels, 0);
+    if constexpr (Plain::kInPairs) {
+      middle_.is_large(row) = !fits_winograd(line, static_cast<std::ptrdiff_t>(count) * kChannels);
+    }
   }
 
   const PackedResidualDown& block_;
   const Plane& in_;
   std::int32_t column_, columns_;
   std::int32_t next_middle_, next_input_;
-  LineRing<Element, 8> input_;        // from column 2 * column_ - 3 on
-  LineRing<std::int16_t, 4> middle_;  // from column column_ - 1 on
+  LineRing<Element, 8> input_;          // from column 2 * column_ - 3 on
+  InputLines<std::int16_t, 4> middle_;  // from column column_ - 1 on
+  Plain conv2_;
   std::int32_t* accumulators_;
   std::int16_t* squares_;
   GdnBlock gdn_;
