@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from treenet_fast import _arguments, _device, _native, _stream, model_file, models
+from treenet_fast import _arguments, _cpus, _device, _native, _stream, model_file, models
 from treenet_fast._device import Device
 from treenet_fast._engine import NO_LIMIT, CpuEngine, Engine, in_groups
 from treenet_fast._isa import choose_isa
@@ -33,7 +33,8 @@ class Codec:
     Args:
         model: "mse" or "ms-ssim", which are in the package, a model file, or one that `treenet_fast.model_file.load`
             has read; None for "ms-ssim". It compresses; streams of the package's models are decompressed by any codec.
-        threads: how many threads share the work on an image, 1..256; None for one a usable CPU, up to 16. The bytes
+        threads: how many threads share the work on an image, 1..256; None for one a usable CPU, up to 16: those of the
+            affinity mask, or fewer where a quota (cgroups, as containers have them) allows fewer at a time. The bytes
             and the pixels do not depend on it.
         max_pixels: images and streams with more pixels raise `ImageTooLargeError`; None for no limit.
         isa: "scalar", "avx2" or "avx512vnni"; None for what TREENET_FAST_ISA says, or else the fastest of the machine.
@@ -257,7 +258,7 @@ def backend_info() -> BackendInfo:
         BackendError: TREENET_FAST_ISA names an instruction set that is unknown or that the machine lacks.
     """
     devices, cuda = _device.cuda_devices()
-    return BackendInfo(__version__, choose_isa(None), tuple(_native.cpu_isas()), _usable_threads(), devices, cuda)
+    return BackendInfo(__version__, choose_isa(None), tuple(_native.cpu_isas()), _default_threads(), devices, cuda)
 
 
 _codecs: dict[tuple[str, str | None, int | None, int], Codec] = {}
@@ -304,10 +305,8 @@ def _codec(model: ModelLike | None, threads: int | None, device: Device | None =
 
 
 def _choose_threads(threads: int | None) -> int:
-    return _usable_threads() if threads is None else _arguments.integer("threads", threads, 1, _MAX_THREADS)
+    return _default_threads() if threads is None else _arguments.integer("threads", threads, 1, _MAX_THREADS)
 
 
-def _usable_threads() -> int:
-    # A process may be confined to a few of the machine's CPUs; not every system can tell.
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cpus, _MAX_DEFAULT_THREADS)
+def _default_threads() -> int:
+    return min(_cpus.usable(), _MAX_DEFAULT_THREADS)
