@@ -63,23 +63,38 @@ class Conv3x3 {
         for (std::int32_t line = 2 * pair_ - 1; line <= 2 * pair_ + 2; ++line) kept_ &= !lines.is_large(line);
         if (kept_) compute_pair(conv, lines, offset, columns);
       }
-      if (kept_)
-        return pair_rows_ + (kScale * (y & 1) + part) * length_ + static_cast<std::ptrdiff_t>(begin) * kChannels;
+      if (kept_) return kept_row(y & 1, part) + static_cast<std::ptrdiff_t>(begin) * kChannels;
     }
-    const std::uint8_t* taps[9];
-    for (int u = 0; u < 3; ++u) {
-      for (int v = 0; v < 3; ++v)
-        taps[3 * u + v] = bytes(lines.at(y - 1 + u) + offset + (begin / kScale + v) * kChannels);
-    }
-    conv_span<Element, kOutputs, kChannels * sizeof(Element)>(taps, conv.direct, part, 0, blocks, accumulators_);
+    compute(conv, lines, offset, y, part, begin, blocks, accumulators_);
     return accumulators_;
   }
 
  private:
+  // Directly, output row `part` of input row y.
+  template <int kSlots>
+  static void compute(const Packed3x3& conv, const InputLines<Element, kSlots>& lines, std::ptrdiff_t offset,
+                      std::int32_t y, std::int32_t part, std::int32_t begin, std::int32_t blocks, std::int32_t* to) {
+    const std::uint8_t* taps[9];
+    for (int u = 0; u < 3; ++u) {
+      const Element* line = lines.at(y - 1 + u) + offset + static_cast<std::ptrdiff_t>(begin / kScale) * kChannels;
+      for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(line + v * kChannels);
+    }
+    conv_span<Element, kOutputs, kChannels * sizeof(Element)>(taps, conv.direct, part, 0, blocks, to);
+  }
+
+  std::int32_t* kept_row(std::int32_t y, std::int32_t part) const { return pair_rows_ + (kScale * y + part) * length_; }
+
   template <int kSlots>
   void compute_pair(const Packed3x3& conv, const InputLines<Element, kSlots>& lines, std::ptrdiff_t offset,
                     std::int32_t columns) {
     for (std::int32_t column = 0; column < columns; column += 2 * kTiles * kScale) {
+      if (kScale == 2 && columns - column <= kBlockPixels) {  // one block is less work than a block of tiles
+        for (int row = 0; row < 2 * kScale; ++row) {
+          const int y = row / kScale, part = row % kScale;
+          compute(conv, lines, offset, 2 * pair_ + y, part, column, 1, kept_row(y, part) + column * kChannels);
+        }
+        break;
+      }
       const std::int16_t* from[4];
       for (int u = 0; u < 4; ++u) from[u] = lines.at(2 * pair_ - 1 + u) + offset + column / kScale * kChannels;
       winograd_input(from, points_);
@@ -92,7 +107,7 @@ class Conv3x3 {
           }
         };
         const std::int32_t* bias = conv.direct.bias + 32 * b;
-        std::int32_t* above = pair_rows_ + b / kScale * length_ + (column + b % kScale) * kChannels;
+        std::int32_t* above = kept_row(0, b / kScale) + (column + b % kScale) * kChannels;
         multiply(1, 2);
         output_.add_rows_1_2();
         multiply(0, 1);
