@@ -14,6 +14,7 @@ FLOAT = {
     **{layout: f"eager PyTorch float32, {layout}" for layout in LAYOUTS},
     "compiled": "`torch.compile`, float32, channels_last",
 }
+CODERS = {"compressai": "CompressAI", "constriction": "constriction"}
 PEERS = ("JPEG", "WebP", "AVIF", "HEIC")
 
 
@@ -93,11 +94,35 @@ def _kernel_cells(row: Record, peak: float) -> list[str]:
 
 
 def rans(record: Record) -> str:
-    lines = [
-        [f"{row['task']}, {row['symbols']} symbols", f"{row['symbols'] / row['seconds'] / 1e6:.0f} million"]
-        for row in record["results"]
-    ]
-    return markdown.table(["", "symbols a second"], lines) + f"\n\n{caption(record)}"
+    """Each coder's symbols a second both ways, by lanes; then the share of a real file's symbols in the whole task."""
+    rows = [row for row in record["results"] if "lanes" in row]
+    times = {(row["task"], row["side"], row["lanes"]): row for row in rows}
+    lanes = sorted({row["lanes"] for row in rows})
+    header = ["encode / decode", *(f"{count} lane{'s' if count > 1 else ''}" for count in lanes)]
+    lines = []
+    for side in dict.fromkeys(row["side"] for row in rows):
+        rates = [[_millions(times[f"rans {way}", side, count]) for way in ("encode", "decode")] for count in lanes]
+        lines.append([CODERS.get(side, f"`{side}`"), *(" / ".join(pair) for pair in rates)])
+    parts = [markdown.table(header, lines), "Millions of symbols a second, best times, one thread."]
+    shares = [row for row in record["results"] if "part_of" in row]
+    if shares:
+        header = ["in a real file", "symbols", "entropy coding", "all", "share"]
+        lines = [
+            [
+                f"{row['part_of']}, `{row['side']}`",
+                str(row["symbols"]),
+                f"{1000 * row['best']:.2f} ms",
+                f"{1000 * row['whole']:.1f} ms",
+                f"{100 * row['best'] / row['whole']:.1f} %",
+            ]
+            for row in shares
+        ]
+        parts.append(markdown.table(header, lines))
+    return "\n\n".join([*parts, caption(record)])
+
+
+def _millions(row: Record) -> str:
+    return f"{row['symbols'] / row['best'] / 1e6:.0f}"
 
 
 def scaling(record: Record) -> str:

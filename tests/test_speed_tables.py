@@ -138,6 +138,21 @@ def test_scaling(tables):
 
 
 def test_rans(tables):
-    rows = [{"task": "rans encode", "symbols": 2000, "seconds": 1e-5}]
+    def row(way, side, lanes, best):
+        return {"task": f"rans {way}", "side": side, "lanes": lanes, "symbols": 2000 * lanes, "best": best}
+
+    rows = [
+        row("encode", "avx2", 1, 1e-5),
+        row("encode", "avx2", 32, 2e-4),
+        row("encode", "compressai", 1, 1e-4),
+        row("encode", "compressai", 32, 1e-2),
+        row("decode", "avx2", 1, 2e-5),
+        row("decode", "avx2", 32, 4e-4),
+        row("decode", "compressai", 1, 1e-3),
+        row("decode", "compressai", 32, 1e-2),
+        {"task": "rans of a file", "side": "avx2", "part_of": "compress", "symbols": 5000, "best": 1e-3, "whole": 0.05},
+    ]
     lines = tables.rans({**HEADER, "results": rows}).splitlines()
-    assert lines[2] == "| rans encode, 2000 symbols | 200 million |"
+    assert lines[0] == "| encode / decode | 1 lane | 32 lanes |"
+    assert lines[2:4] == ["| `avx2` | 200 / 100 | 320 / 160 |", "| CompressAI | 20 / 2 | 6 / 6 |"]
+    assert lines[9] == "| compress, `avx2` | 5000 | 1.00 ms | 50.0 ms | 2.0 % |"
