@@ -18,10 +18,19 @@ uint8_t* encode_groups(uint32_t* states, const Divisor* symbols, size_t groups, 
   return words;
 }
 
+// All that kScalarLoops names.
+template uint8_t* encode_groups<1>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<2>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<4>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<8>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<16>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<32>(uint32_t*, const Divisor*, size_t, uint8_t*);
+
+namespace {
+
 template <int L>
-size_t decode_groups(const DecodingTables& all, uint32_t* states, const uint8_t* tables, int16_t* symbols,
-                     size_t groups, const uint8_t*& words, const uint8_t* end) {
-  const DecodingTables records = all;
+size_t decode_groups(const DecodingTable* all, uint32_t* states, const uint8_t* tables, int16_t* symbols, size_t groups,
+                     const uint8_t*& words, const uint8_t* end) {
   const uint8_t* next_word = words;
   uint32_t x[L];
   std::copy_n(states, L, x);
@@ -30,14 +39,14 @@ size_t decode_groups(const DecodingTables& all, uint32_t* states, const uint8_t*
   for (; group < groups && !escapes && end - next_word >= 2 * L; ++group, tables += L, symbols += L) {
 #pragma GCC unroll 8
     for (int lane = 0; lane < L; ++lane) {
-      const TableInfo& info = records.infos[tables[lane]];
+      const DecodingTable& table = all[tables[lane]];
       uint32_t state = x[lane];
-      const int16_t symbol = decode_symbol(records, tables[lane], state);
-      const uint32_t due = state < kLowerBound;
-      x[lane] = filled(state, due, load_le16(next_word));
-      next_word += 2 * due;
-      symbols[lane] = symbol;
-      escapes |= symbol == value_of(info, info.count);
+      const uint32_t k = decode_symbol(table, state);
+      symbols[lane] = value_of(table.info, k);
+      if (k == table.info.count) [[unlikely]]
+        escapes = true;
+      x[lane] = filled(state, load_le16(next_word));
+      next_word += 2 * (state < kLowerBound);
     }
   }
   std::copy_n(x, L, states);
@@ -45,16 +54,9 @@ size_t decode_groups(const DecodingTables& all, uint32_t* states, const uint8_t*
   return group;
 }
 
-// All that kScalarLoops names.
-#define TREENET_LOOPS(L)                                                                               \
-  template uint8_t* encode_groups<L>(uint32_t*, const Divisor*, size_t, uint8_t*);                     \
-  template size_t decode_groups<L>(const DecodingTables&, uint32_t*, const uint8_t*, int16_t*, size_t, \
-                                   const uint8_t*&, const uint8_t*);
-TREENET_LOOPS(1)
-TREENET_LOOPS(2)
-TREENET_LOOPS(4)
-TREENET_LOOPS(8)
-TREENET_LOOPS(16)
-TREENET_LOOPS(32)
+}  // namespace
+
+const Decode kDecode[] = {decode_groups<1>, decode_groups<2>,  decode_groups<4>,
+                          decode_groups<8>, decode_groups<16>, decode_groups<32>};
 
 }  // namespace treenet
