@@ -41,7 +41,7 @@ size_t decode_groups(const DecodingTable* all, uint32_t* states, const uint8_t* 
     for (int lane = 0; lane < L; ++lane) {
       const DecodingTable& table = all[tables[lane]];
       uint32_t state = x[lane];
-      const uint32_t k = decode_symbol(table, state);
+      const size_t k = decode_symbol(table, state);
       symbols[lane] = value_of(table.info, k);
       if (k == table.info.count) [[unlikely]]
         escapes = true;

@@ -37,12 +37,12 @@ inline uint32_t encode_symbol(uint32_t state, const Divisor& divisor, uint8_t*& 
 
 // What a symbol decodes to before escapes are read: a value of the table, or the first one after it for an escape.
 // That may wrap around 16 bits, and is no value of the table even so.
-inline int16_t value_of(const TableInfo& info, uint32_t k) { return static_cast<int16_t>(info.offset + k); }
+inline int16_t value_of(const TableInfo& info, size_t k) { return static_cast<int16_t>(info.offset + k); }
 
 // Decodes a symbol's k from a state, which may then want a word.
-inline uint32_t decode_symbol(const DecodingTable& table, uint32_t& state) {
+inline size_t decode_symbol(const DecodingTable& table, uint32_t& state) {
   const uint32_t slot = state & 0xFFFF, rest = state >> 16;
-  uint32_t k = table.cells[slot >> kCellBits];
+  size_t k = table.cells[slot >> kCellBits];
   uint32_t above = slot - table.intervals[k].cumulative;
   uint32_t frequency = table.intervals[k].frequency, second = table.intervals[k + 1].frequency;
   // Cells with more than one boundary are narrow intervals', so that few symbols come here.
