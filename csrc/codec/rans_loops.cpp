@@ -1,6 +1,7 @@
 #include "codec/rans_loops.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "codec/rans_symbol.h"
 
@@ -28,30 +29,37 @@ template uint8_t* encode_groups<32>(uint32_t*, const Divisor*, size_t, uint8_t*)
 
 namespace {
 
+// A symbol with the word that it takes, where there is one.
+inline __attribute__((always_inline)) int16_t decode_next(const DecodingTable& table, uint32_t& state,
+                                                          const uint8_t*& next_word, bool& escapes) {
+  const size_t k = decode_symbol(table, state);
+  if (k == table.info.count) [[unlikely]]
+    escapes = true;
+  fill(state, next_word);
+  return value_of(table.info, k);
+}
+
+// Named one by one, lanes are registers to the compiler; in a loop over them they are memory.
+template <size_t... kLane>
+size_t decode_groups(std::index_sequence<kLane...>, const DecodingTable* all, uint32_t* states, const uint8_t* tables,
+                     int16_t* symbols, size_t groups, const uint8_t*& words, const uint8_t* end) {
+  constexpr int kLanes = sizeof...(kLane);
+  const uint8_t* next_word = words;
+  uint32_t x[] = {states[kLane]...};
+  size_t group = 0;
+  bool escapes = false;
+  for (; group < groups && !escapes && end - next_word >= 2 * kLanes; ++group, tables += kLanes, symbols += kLanes) {
+    ((symbols[kLane] = decode_next(all[tables[kLane]], x[kLane], next_word, escapes)), ...);
+  }
+  ((states[kLane] = x[kLane]), ...);
+  words = next_word;
+  return group;
+}
+
 template <int L>
 size_t decode_groups(const DecodingTable* all, uint32_t* states, const uint8_t* tables, int16_t* symbols, size_t groups,
                      const uint8_t*& words, const uint8_t* end) {
-  const uint8_t* next_word = words;
-  uint32_t x[L];
-  std::copy_n(states, L, x);
-  size_t group = 0;
-  bool escapes = false;
-  for (; group < groups && !escapes && end - next_word >= 2 * L; ++group, tables += L, symbols += L) {
-#pragma GCC unroll 8
-    for (int lane = 0; lane < L; ++lane) {
-      const DecodingTable& table = all[tables[lane]];
-      uint32_t state = x[lane];
-      const size_t k = decode_symbol(table, state);
-      symbols[lane] = value_of(table.info, k);
-      if (k == table.info.count) [[unlikely]]
-        escapes = true;
-      x[lane] = filled(state, load_le16(next_word));
-      next_word += 2 * (state < kLowerBound);
-    }
-  }
-  std::copy_n(x, L, states);
-  words = next_word;
-  return group;
+  return decode_groups(std::make_index_sequence<L>(), all, states, tables, symbols, groups, words, end);
 }
 
 }  // namespace

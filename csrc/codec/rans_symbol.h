@@ -57,7 +57,17 @@ inline size_t decode_symbol(const DecodingTable& table, uint32_t& state) {
   return k + (above >= frequency);
 }
 
-// A state that took in the word, if it wanted one.
-inline uint32_t filled(uint32_t state, uint16_t word) { return if_less(state, kLowerBound, state << 16 | word, state); }
+// Takes the next word into a state that wants one.
+inline void fill(uint32_t& state, const uint8_t*& words) {
+  const uint32_t filled = state << 16 | load_le16(words);
+#if defined(__x86_64__)
+  size_t due = 0;  // counted by the carry of the comparison
+  __asm__("cmp $0x10000, %0\n\tcmovb %2, %0\n\tadc $0, %1" : "+r"(state), "+r"(due) : "r"(filled) : "cc");
+  words += 2 * due;
+#else
+  words += 2 * (state < kLowerBound);
+  state = state < kLowerBound ? filled : state;
+#endif
+}
 
 }  // namespace treenet
