@@ -34,10 +34,7 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTable = make_tables();
 
-}  // namespace
-
-void Crc32::update(std::span<const uint8_t> bytes) {
-  uint32_t remainder = remainder_;
+uint32_t remainder_after(uint32_t remainder, std::span<const uint8_t> bytes) {
   const uint8_t* p = bytes.data();
   size_t left = bytes.size();
   for (; left >= 8; left -= 8, p += 8) {
@@ -48,7 +45,19 @@ void Crc32::update(std::span<const uint8_t> bytes) {
                 kTable[1][high >> 16 & 0xFF] ^ kTable[0][high >> 24];
   }
   for (; left > 0; --left, ++p) remainder = remainder >> 8 ^ kTable[0][(remainder ^ *p) & 0xFF];
-  remainder_ = remainder;
+  return remainder;
+}
+
+}  // namespace
+
+void Crc32::update(std::span<const uint8_t> bytes) {
+  const size_t blocks = fold_ == nullptr ? 0 : bytes.size() / kCrcFoldBlock;
+  if (blocks > 0) {
+    std::array<uint8_t, kCrcFolded> folded;
+    fold_(remainder_, bytes.data(), blocks, folded.data());
+    remainder_ = remainder_after(0, folded);
+  }
+  remainder_ = remainder_after(remainder_, bytes.subspan(blocks * kCrcFoldBlock));
 }
 
 void Crc32::update(std::span<const int16_t> symbols) {

@@ -4,10 +4,15 @@
 #include <cstdint>
 #include <span>
 
+#include "codec/crc32_fold.h"
+
 namespace treenet {
 
 class Crc32 {
  public:
+  // Without a fold, in plain arithmetic. The value is the same.
+  explicit Crc32(CrcFold fold = nullptr) : fold_(fold) {}
+
   void update(std::span<const uint8_t> bytes);
 
   // The symbols' bytes, little-endian on every machine.
@@ -16,6 +21,7 @@ class Crc32 {
   uint32_t value() const { return ~remainder_; }
 
  private:
+  CrcFold fold_;
   uint32_t remainder_ = 0xFFFFFFFFu;  // of the bytes so far, reflected, before the final complement
 };
 

@@ -55,25 +55,25 @@ EntropyTables::EntropyTables(std::span<const int32_t> offsets, std::span<const i
         "the entropy tables' arrays do not match: give one offset, one count and 256 frequencies for each table");
   }
   infos_.reserve(size);
-  cells_.resize(size * kCellsPerTable + 3);
-  intervals_.resize(size * kTableStride + 1);
+  decoding_.resize(size);
   divisors_.resize(size * kTableStride);
   for (size_t table = 0; table < size; ++table) {
     const auto row = frequencies.subspan(table * kTableStride, kTableStride);
     check_table(table, offsets[table], counts[table], row);
     infos_.push_back({static_cast<int16_t>(offsets[table]), static_cast<uint16_t>(counts[table])});
-    uint8_t* cells = &cells_[table * kCellsPerTable];
+    DecodingTable& decoding = decoding_[table];
+    decoding.info = infos_.back();
     uint32_t cumulative = 0;
     for (int k = 0; k <= counts[table]; ++k) {
-      const Interval interval = cumulative + (static_cast<uint32_t>(row[k]) << 16);
-      intervals_[table * kTableStride + k] = interval;
+      const Interval interval = {static_cast<uint16_t>(cumulative), row[k]};
+      decoding.intervals[k] = interval;
       divisors_[table * kTableStride + k] = {static_cast<uint32_t>((uint64_t{1} << 32) / row[k]), interval};
       // The cells whose first slot lies in the interval.
       constexpr uint32_t kLast = (1u << kCellBits) - 1;
       const uint32_t first_cell = (cumulative + kLast) >> kCellBits;
       cumulative += row[k];
       const uint32_t end_cell = (cumulative + kLast) >> kCellBits;
-      std::fill(cells + first_cell, cells + end_cell, static_cast<uint8_t>(k));
+      std::fill(decoding.cells + first_cell, decoding.cells + end_cell, static_cast<uint8_t>(k));
     }
   }
 }

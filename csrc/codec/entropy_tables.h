@@ -26,13 +26,13 @@ class EntropyTables {
   // Throws Error(kInvalidArgument) unless every index names a table.
   void check_indices(std::span<const uint8_t> indices) const;
 
-  DecodingTables decoding() const { return {infos_.data(), cells_.data(), intervals_.data()}; }
-  const Divisor* divisors() const { return divisors_.data(); }  // [table][k]
+  const TableInfo* infos() const { return infos_.data(); }            // [table]
+  const DecodingTable* decoding() const { return decoding_.data(); }  // [table]
+  const Divisor* divisors() const { return divisors_.data(); }        // [table][k]
 
  private:
   std::vector<TableInfo> infos_;
-  std::vector<uint8_t> cells_;
-  std::vector<Interval> intervals_;
+  std::vector<DecodingTable> decoding_;
   std::vector<Divisor> divisors_;
 };
 

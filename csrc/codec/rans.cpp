@@ -88,7 +88,7 @@ class SegmentEncoder {
   // Looks up every symbol's divisor, so that the loop over lanes reads them one after the other, and notes escapes,
   // last to first.
   void resolve(std::span<const int16_t> symbols, std::span<const uint8_t> tables, Divisor* divisors) {
-    const TableInfo* infos = tables_.decoding().infos;
+    const TableInfo* infos = tables_.infos();
     const Divisor* all = tables_.divisors();
     for (size_t i = symbols.size(); i-- > 0;) {
       const TableInfo& info = infos[tables[i]];
@@ -143,7 +143,7 @@ int16_t read_escape(const TableInfo& info, Unread& unread) {
 void encode_segment(const EntropyTables& tables, const CoderLoops& loops, std::span<const StageSymbols> stages,
                     std::vector<uint8_t>& out) {
   size_t symbol_count = 0;
-  Crc32 crc;
+  Crc32 crc(loops.fold_crc);
   for (const StageSymbols& stage : stages) {
     if (stage.symbols.size() != stage.tables.size()) {
       throw Error(ErrorCode::kInvalidArgument, "there are " + std::to_string(stage.symbols.size()) + " symbols and " +
@@ -160,7 +160,7 @@ void encode_segment(const EntropyTables& tables, const CoderLoops& loops, std::s
 }
 
 SegmentDecoder::SegmentDecoder(const EntropyTables& tables, const CoderLoops& loops, std::span<const uint8_t> bytes)
-    : tables_(tables), loops_(loops) {
+    : tables_(tables), crc_(loops.fold_crc) {
   if (bytes.empty()) fail("a segment has no bytes");
   if (bytes[0] > kMaximumLog2Lanes) fail("a segment has an impossible number of lanes");
   log2_lanes_ = bytes[0];
@@ -181,14 +181,14 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
                                                  " table indices; give one index for each symbol");
   }
   tables_.check_indices(tables);
-  const DecodingTables all = tables_.decoding();
-  const auto info_of = [&](size_t i) -> const TableInfo& { return all.infos[tables[i]]; };
+  const DecodingTable* all = tables_.decoding();
+  const auto info_of = [&](size_t i) -> const TableInfo& { return tables_.infos()[tables[i]]; };
   const size_t lanes = size_t{1} << log2_lanes_;
   Unread unread{words_, escapes_};
   size_t done = 0;
   for (size_t groups = 1; groups > 0;) {
-    groups = loops_.decode[log2_lanes_](all, states_.data(), tables.data() + done, symbols.data() + done,
-                                        (symbols.size() - done) / lanes, unread.words, unread.escapes);
+    groups = kDecode[log2_lanes_](all, states_.data(), tables.data() + done, symbols.data() + done,
+                                  (symbols.size() - done) / lanes, unread.words, unread.escapes);
     done += groups * lanes;
     for (size_t i = groups > 0 ? done - lanes : done; i < done; ++i) {
       if (symbols[i] == value_of(info_of(i), info_of(i).count)) symbols[i] = read_escape(info_of(i), unread);
@@ -197,7 +197,7 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
   // What remains: a group that is not whole, or the symbols in the segment's last few words.
   for (size_t i = done; i < symbols.size(); ++i) {
     uint32_t& state = states_[i % lanes];
-    symbols[i] = decode_symbol(all, tables[i], state);
+    symbols[i] = value_of(info_of(i), decode_symbol(all[tables[i]], state));
     if (state < kLowerBound) {
       if (unread.size() < 2) fail("its words run out");
       state = state << 16 | load_le16(unread.words);

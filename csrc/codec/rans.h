@@ -29,7 +29,7 @@ struct StageSymbols {
 void encode_segment(const EntropyTables& tables, const CoderLoops& loops, std::span<const StageSymbols> stages,
                     std::vector<uint8_t>& out);
 
-// Reads one segment, stage after stage. The bytes, the tables and the loops have to outlive it. Whatever the bytes are,
+// Reads one segment, stage after stage. The bytes and the tables have to outlive it. Whatever the bytes are,
 // it never reads outside them and throws Error(kCorrupt) where they cannot be a segment.
 class SegmentDecoder {
  public:
@@ -46,7 +46,6 @@ class SegmentDecoder {
 
  private:
   const EntropyTables& tables_;
-  const CoderLoops& loops_;
   int log2_lanes_;
   std::array<uint32_t, kMaximumLanes> states_;  // of the lanes in use, each at least 2^16 between symbols
   Crc32 crc_;                                   // of the symbols so far

@@ -1,6 +1,7 @@
 #include "codec/rans_loops.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "codec/rans_symbol.h"
 
@@ -18,43 +19,52 @@ uint8_t* encode_groups(uint32_t* states, const Divisor* symbols, size_t groups, 
   return words;
 }
 
-template <int L>
-size_t decode_groups(const DecodingTables& all, uint32_t* states, const uint8_t* tables, int16_t* symbols,
-                     size_t groups, const uint8_t*& words, const uint8_t* end) {
-  const DecodingTables records = all;
+// All that kScalarLoops names.
+template uint8_t* encode_groups<1>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<2>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<4>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<8>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<16>(uint32_t*, const Divisor*, size_t, uint8_t*);
+template uint8_t* encode_groups<32>(uint32_t*, const Divisor*, size_t, uint8_t*);
+
+namespace {
+
+// A symbol with the word that it takes, where there is one.
+inline __attribute__((always_inline)) int16_t decode_next(const DecodingTable& table, uint32_t& state,
+                                                          const uint8_t*& next_word, bool& escapes) {
+  const size_t k = decode_symbol(table, state);
+  if (k == table.info.count) [[unlikely]]
+    escapes = true;
+  fill(state, next_word);
+  return value_of(table.info, k);
+}
+
+// Named one by one, lanes are registers to the compiler; in a loop over them they are memory.
+template <size_t... kLane>
+size_t decode_groups(std::index_sequence<kLane...>, const DecodingTable* all, uint32_t* states, const uint8_t* tables,
+                     int16_t* symbols, size_t groups, const uint8_t*& words, const uint8_t* end) {
+  constexpr int kLanes = sizeof...(kLane);
   const uint8_t* next_word = words;
-  uint32_t x[L];
-  std::copy_n(states, L, x);
+  uint32_t x[] = {states[kLane]...};
   size_t group = 0;
   bool escapes = false;
-  for (; group < groups && !escapes && end - next_word >= 2 * L; ++group, tables += L, symbols += L) {
-#pragma GCC unroll 8
-    for (int lane = 0; lane < L; ++lane) {
-      const TableInfo& info = records.infos[tables[lane]];
-      uint32_t state = x[lane];
-      const int16_t symbol = decode_symbol(records, tables[lane], state);
-      const uint32_t due = state < kLowerBound;
-      x[lane] = filled(state, due, load_le16(next_word));
-      next_word += 2 * due;
-      symbols[lane] = symbol;
-      escapes |= symbol == value_of(info, info.count);
-    }
+  for (; group < groups && !escapes && end - next_word >= 2 * kLanes; ++group, tables += kLanes, symbols += kLanes) {
+    ((symbols[kLane] = decode_next(all[tables[kLane]], x[kLane], next_word, escapes)), ...);
   }
-  std::copy_n(x, L, states);
+  ((states[kLane] = x[kLane]), ...);
   words = next_word;
   return group;
 }
 
-// All that kScalarLoops names.
-#define TREENET_LOOPS(L)                                                                               \
-  template uint8_t* encode_groups<L>(uint32_t*, const Divisor*, size_t, uint8_t*);                     \
-  template size_t decode_groups<L>(const DecodingTables&, uint32_t*, const uint8_t*, int16_t*, size_t, \
-                                   const uint8_t*&, const uint8_t*);
-TREENET_LOOPS(1)
-TREENET_LOOPS(2)
-TREENET_LOOPS(4)
-TREENET_LOOPS(8)
-TREENET_LOOPS(16)
-TREENET_LOOPS(32)
+template <int L>
+size_t decode_groups(const DecodingTable* all, uint32_t* states, const uint8_t* tables, int16_t* symbols, size_t groups,
+                     const uint8_t*& words, const uint8_t* end) {
+  return decode_groups(std::make_index_sequence<L>(), all, states, tables, symbols, groups, words, end);
+}
+
+}  // namespace
+
+const Decode kDecode[] = {decode_groups<1>, decode_groups<2>,  decode_groups<4>,
+                          decode_groups<8>, decode_groups<16>, decode_groups<32>};
 
 }  // namespace treenet

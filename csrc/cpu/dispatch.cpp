@@ -26,6 +26,7 @@ unsigned long long enabled_state() {
 Features detect() {
   unsigned a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return {};
+  if ((c & bit_PCLMUL) == 0) return {};
   const unsigned long long state = enabled_state();
   constexpr unsigned long long kYmm = 0x06, kZmm = 0xE6;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return {};

@@ -1,6 +1,7 @@
 // The entropy coder's loops for AVX2.
 #pragma once
 
+#include "cpu/crc32_x86.h"
 #include "cpu/rans_x86.h"
 
 namespace treenet::cpu::TREENET_ISA {
@@ -10,9 +11,7 @@ constexpr CoderLoops coder_loops() {
   loops.encode[3] = encode_eights<1>;
   loops.encode[4] = encode_eights<2>;
   loops.encode[5] = encode_eights<4>;
-  loops.decode[3] = decode_eights<1>;
-  loops.decode[4] = decode_eights<2>;
-  loops.decode[5] = decode_eights<4>;
+  loops.fold_crc = fold_crc;
   return loops;
 }
 

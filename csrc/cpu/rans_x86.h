@@ -7,7 +7,7 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// AVX2 can neither compress nor expand. [mask]: for each place of a vector, the element that comes there.
+// AVX2 cannot compress. [mask]: for each place of a vector, the element that comes there.
 struct Permutations {
   std::uint8_t from[256][8];
 };
@@ -24,21 +24,7 @@ constexpr Permutations make_compress() {
   return table;
 }
 
-// The first elements to the marked places, in their order.
-constexpr Permutations make_expand() {
-  Permutations table{};
-  for (unsigned mask = 0; mask < 256; ++mask) {
-    std::uint8_t element = 0;
-    for (int place = 0; place < 8; ++place) {
-      table.from[mask][place] = element;
-      if (mask >> place & 1) ++element;
-    }
-  }
-  return table;
-}
-
 inline constexpr Permutations kCompress = make_compress();
-inline constexpr Permutations kExpand = make_expand();
 
 inline __m256i permute(__m256i vector, const Permutations& permutations, unsigned mask) {
   const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(permutations.from[mask]));
@@ -105,58 +91,6 @@ std::uint8_t* encode_eights(std::uint32_t* states, const Divisor* symbols, std::
   }
   for (int v = 0; v < kVectors; ++v) _mm256_storeu_si256(reinterpret_cast<__m256i*>(states + 8 * v), x[v]);
   return words;
-}
-
-template <int kVectors>
-std::size_t decode_eights(const DecodingTables& all, std::uint32_t* states, const std::uint8_t* tables,
-                          std::int16_t* symbols, std::size_t groups, const std::uint8_t*& words,
-                          const std::uint8_t* end) {
-  constexpr int kLanes = 8 * kVectors;
-  const __m256i low_half = _mm256_set1_epi32(0xFFFF);
-  const DecodingTables records = all;
-  const std::uint8_t* next_word = words;
-  __m256i x[kVectors];
-  for (int v = 0; v < kVectors; ++v) x[v] = load(states + 8 * v);
-  std::size_t group = 0;
-  unsigned escapes = 0;
-  for (; group < groups && escapes == 0 && end - next_word >= 2 * kLanes; ++group) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v, tables += 8, symbols += 8) {
-      const __m256i table = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(tables)));
-      const __m256i slot = _mm256_and_si256(x[v], low_half);
-      const __m256i cell =
-          _mm256_add_epi32(_mm256_slli_epi32(table, kFrequencyBits - kCellBits), _mm256_srli_epi32(slot, kCellBits));
-      const __m256i first = _mm256_and_si256(
-          _mm256_i32gather_epi32(reinterpret_cast<const int*>(records.cells), cell, 1), _mm256_set1_epi32(0xFF));
-      // Both intervals that a cell can have: two records, read as one number.
-      const __m256i at = _mm256_add_epi32(_mm256_slli_epi32(table, kTableBits), first);
-      const auto* pairs = reinterpret_cast<const long long*>(records.intervals);
-      const __m256i low = _mm256_i32gather_epi64(pairs, _mm256_castsi256_si128(at), 4);
-      const __m256i high = _mm256_i32gather_epi64(pairs, _mm256_extracti128_si256(at, 1), 4);
-      __m256i interval = evens(low, high);
-      const __m256i second = odds(low, high);
-      const __m256i next =
-          at_least(_mm256_sub_epi32(slot, _mm256_and_si256(interval, low_half)), _mm256_srli_epi32(interval, 16));
-      interval = _mm256_blendv_epi8(interval, second, next);
-      const __m256i k = _mm256_sub_epi32(first, next);
-
-      __m256i state = _mm256_mullo_epi32(_mm256_srli_epi32(interval, 16), _mm256_srli_epi32(x[v], 16));
-      state = _mm256_add_epi32(state, _mm256_sub_epi32(slot, _mm256_and_si256(interval, low_half)));
-      const __m256i due = _mm256_cmpeq_epi32(_mm256_srli_epi32(state, 16), _mm256_setzero_si256());
-      const unsigned mask = mask_of(due);
-      const __m256i lying = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(next_word)));
-      const __m256i filled = _mm256_or_si256(_mm256_slli_epi32(state, 16), permute(lying, kExpand, mask));
-      x[v] = _mm256_blendv_epi8(state, filled, due);
-      next_word += 2 * _mm_popcnt_u32(mask);
-
-      const __m256i info = _mm256_i32gather_epi32(reinterpret_cast<const int*>(records.infos), table, 4);
-      store_words(symbols, _mm256_and_si256(_mm256_add_epi32(info, k), low_half));
-      escapes |= mask_of(_mm256_cmpeq_epi32(_mm256_srli_epi32(info, 16), k));
-    }
-  }
-  for (int v = 0; v < kVectors; ++v) _mm256_storeu_si256(reinterpret_cast<__m256i*>(states + 8 * v), x[v]);
-  words = next_word;
-  return group;
 }
 
 }  // namespace treenet::cpu::TREENET_ISA

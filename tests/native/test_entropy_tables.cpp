@@ -17,27 +17,28 @@ RawTables sound() {
   return tables;
 }
 
-TEST("a look-up and one comparison find the interval of every slot") {
+TEST("every slot decodes to the interval that it lies in") {
   const RawTables raw = testing::various_tables();
   const EntropyTables tables = raw.build();
   CHECK_EQUAL(tables.size(), static_cast<int>(raw.offsets.size()));
   for (int table = 0; table < tables.size(); ++table) {
-    const TableInfo& info = tables.decoding().infos[table];
-    CHECK_EQUAL(info.offset, raw.offsets[static_cast<size_t>(table)]);
-    CHECK_EQUAL(info.count, raw.counts[static_cast<size_t>(table)]);
+    const DecodingTable& decoding = tables.decoding()[table];
+    for (const TableInfo& info : {tables.infos()[table], decoding.info}) {
+      CHECK_EQUAL(info.offset, raw.offsets[static_cast<size_t>(table)]);
+      CHECK_EQUAL(info.count, raw.counts[static_cast<size_t>(table)]);
+    }
     const uint16_t* row = &raw.frequencies[static_cast<size_t>(table) * kTableStride];
     uint32_t cumulative = 0;
     uint32_t expected = 0;
     for (uint32_t slot = 0; slot < 65536; ++slot) {
       if (slot == cumulative + row[expected]) cumulative += row[expected++];
-      uint32_t k = tables.decoding().cells[table * kCellsPerTable + (slot >> kCellBits)];
-      const Interval* interval = tables.decoding().intervals + table * kTableStride + k;
-      if (slot - cumulative_of(*interval) >= frequency_of(*interval)) ++interval, ++k;
-      CHECK_EQUAL(k, expected);
-      CHECK_EQUAL(cumulative_of(*interval), cumulative);
-      CHECK_EQUAL(frequency_of(*interval), row[expected]);
+      for (const uint32_t rest : {1u, 0x1234u, 0xFFFFu}) {
+        uint32_t state = rest << 16 | slot;
+        CHECK_EQUAL(decode_symbol(decoding, state), expected);
+        CHECK_EQUAL(state, row[expected] * rest + slot - cumulative);
+      }
     }
-    CHECK_EQUAL(expected, info.count);
+    CHECK_EQUAL(expected, decoding.info.count);
   }
 }
 

@@ -130,7 +130,8 @@ TEST("every loop encodes every frequency, from the states that matter") {
                                  frequency << 16, 0xFFFFFFFFu, random.below(0xFFFFFFFFu)}) {
       if (state < kLowerBound) continue;
       states.push_back(state);
-      symbols.push_back({reciprocal, random.below(65537 - frequency) + (frequency << 16)});
+      symbols.push_back(
+          {reciprocal, {static_cast<uint16_t>(random.below(65537 - frequency)), static_cast<uint16_t>(frequency)}});
     }
   }
   for (int log2_lanes = 0; log2_lanes <= kMaximumLog2Lanes; ++log2_lanes) {
@@ -139,7 +140,7 @@ TEST("every loop encodes every frequency, from the states that matter") {
       std::vector<uint32_t> expected;
       Bytes words;
       for (size_t lane = 0; lane < lanes; ++lane) {
-        const uint32_t f = symbols[i + lane].interval >> 16, c = symbols[i + lane].interval & 0xFFFF;
+        const uint32_t f = symbols[i + lane].interval.frequency, c = symbols[i + lane].interval.cumulative;
         uint32_t x = states[i + lane];
         if (x >= f << 16) {
           words.insert(words.end(), {static_cast<uint8_t>(x), static_cast<uint8_t>(x >> 8)});
