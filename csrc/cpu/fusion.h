@@ -5,22 +5,27 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
+// A register tile of the hidden layer's 8 channels, padded to 16, has as many positions as two of 32 channels.
+inline constexpr std::int32_t kHidden = 16;
+inline constexpr std::int32_t kFusionPixels = kBlock / kHidden;
+inline constexpr std::int32_t kFusionBlock = kFusionPixels * kChannels;
+
 // Line is the type in which convolutions read a T.
 template <class T, class Line>
 class Fuser {
  public:
   Fuser(const FusionTask<T>& task, void* scratch) : task_(task) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
-    for (Line*& line : lines_) line = arena.take<Line>(kBlock);
-    for (T*& copy : copies_) copy = arena.take<T>(kBlock);
-    middle_ = arena.take<T>(kBlock);
-    result_ = arena.take<T>(kBlock);
+    for (Line*& line : lines_) line = arena.take<Line>(kFusionBlock);
+    for (T*& copy : copies_) copy = arena.take<T>(kFusionBlock);
+    middle_ = arena.take<T>(kFusionBlock);
+    result_ = arena.take<T>(kFusionBlock);
     accumulators_ = arena.take<std::int32_t>(kBlock);
     hidden_ = arena.take<U8Line>(kBlock);
   }
 
-  // Both for `count` positions, at most 12, from `begin` on: adds the first attention's blend to `sums`, or writes the
-  // fusion to the task's output.
+  // Both for `count` positions, at most kFusionPixels, from `begin` on: adds the first attention's blend to `sums`, or
+  // writes the fusion to the task's output.
   void sums(std::int64_t begin, std::int32_t count, std::int64_t* sums) {
     load(begin, count);
     attend(*task_.first, task_.first_global, x_, y_, middle_);
@@ -30,7 +35,7 @@ class Fuser {
     load(begin, count);
     attend(*task_.first, task_.first_global, x_, y_, middle_);
     T* out = task_.out + begin * kChannels;
-    if (count == kBlockPixels) {
+    if (count == kFusionPixels) {
       attend(*task_.second, task_.second_global, middle_, nullptr, out);
     } else {
       attend(*task_.second, task_.second_global, middle_, nullptr, result_);
@@ -45,7 +50,7 @@ class Fuser {
   void load(std::int64_t begin, std::int32_t count) {
     x_ = task_.x + begin * kChannels;
     y_ = task_.y + begin * kChannels;
-    if (count < kBlockPixels) {
+    if (count < kFusionPixels) {
       x_ = static_cast<const T*>(std::memcpy(copies_[0], x_, size_of(count)));
       y_ = static_cast<const T*>(std::memcpy(copies_[1], y_, size_of(count)));
     }
@@ -54,18 +59,21 @@ class Fuser {
   // The blend of x and y by the attention on p0, or on p0 + p1 where there is one.
   void attend(const PackedAttention& attention, const float* global, const T* p0, const T* p1, T* out) {
     const std::uint8_t* taps[2] = {as_line(p0, lines_[0]), p1 != nullptr ? as_line(p1, lines_[1]) : nullptr};
-    conv_block<Line, 32, kChannels * sizeof(Line)>(taps, attention.local1, 0, 0, accumulators_);
-    requantise_block<32, false>(accumulators_, attention.local1, 0, 0, 0, 255, hidden_);
-    const std::uint8_t* hidden = bytes(hidden_);
-    conv_block<U8Line, 32, kChannels * sizeof(U8Line)>(&hidden, attention.local2, 0, 0, accumulators_);
-    blend_block(accumulators_, attention.local2.multiplier, global, task_.sigmoid, x_, y_, out);
+    conv_block<Line, kHidden, kChannels * sizeof(Line)>(taps, attention.local1, 0, 0, accumulators_);
+    requantise_block<kHidden, false>(accumulators_, attention.local1, 0, 0, 0, 255, hidden_);
+    for (int i = 0; i < kFusionPixels; i += kBlockPixels) {
+      const std::uint8_t* hidden = bytes(hidden_ + i * kHidden);
+      conv_block<U8Line, 32, kHidden * sizeof(U8Line)>(&hidden, attention.local2, 0, 0, accumulators_);
+      const int at = i * kChannels;
+      blend_block(accumulators_, attention.local2.multiplier, global, task_.sigmoid, x_ + at, y_ + at, out + at);
+    }
   }
 
   static const std::uint8_t* as_line(const T* block, Line* line) {
     if constexpr (sizeof(T) == sizeof(Line)) {
       return bytes(block);
     } else {
-      for (int k = 0; k < kBlock; ++k) line[k] = static_cast<Line>(block[k]);
+      for (int k = 0; k < kFusionBlock; ++k) line[k] = static_cast<Line>(block[k]);
       return bytes(line);
     }
   }
@@ -82,8 +90,8 @@ class Fuser {
 // Calls run(begin, count) for the blocks of positions [begin, end).
 template <class Run>
 inline void for_each_block(std::int64_t begin, std::int64_t end, Run run) {
-  for (std::int64_t i = begin; i < end; i += kBlockPixels) {
-    run(i, static_cast<std::int32_t>(end - i < kBlockPixels ? end - i : kBlockPixels));
+  for (std::int64_t i = begin; i < end; i += kFusionPixels) {
+    run(i, static_cast<std::int32_t>(end - i < kFusionPixels ? end - i : kFusionPixels));
   }
 }
 

@@ -10,7 +10,6 @@
 #include <type_traits>
 
 #include "cpu/lines.h"
-#include "cpu/output_x86.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -29,27 +28,27 @@ inline __m256i load_accumulators(const std::int32_t* from) {
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(from));
 }
 
-// Three pixels x 32 outputs at a time: 12 accumulators, a broadcast and a product fit the 16 registers. All pixels take
-// their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
+// Three pixels x 32 outputs at a time, or six x 16: 12 accumulators, a broadcast and a product fit the 16 registers.
+// All pixels take their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
 template <class Element, int kOutputs, int kStride>
 inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                       std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
   static_assert(sizeof(Element) == 2);
-  constexpr int kTurn = 3;
+  constexpr int kTurn = 3, kVectors = kOutputs < 32 ? kOutputs / 8 : 4, kPixels = 12 / kVectors;
   const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
   const std::uint8_t* block_weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
-  for (int outputs = 0; outputs < kOutputs; outputs += 32) {
+  for (int outputs = 0; outputs < kOutputs; outputs += 8 * kVectors) {
     const std::int32_t* bias = conv.bias + block * kOutputs + outputs;
     for (int tap = 0; tap < conv.taps; tap += kTurn) {
       const int end = conv.taps - tap < kTurn ? conv.taps : tap + kTurn;
-      for (int first = 0; first < count * (kBlock / kOutputs); first += 3) {
+      for (int first = 0; first < count * (kBlock / kOutputs); first += kPixels) {
         std::int32_t* own = accumulators + first * kOutputs + outputs;
-        __m256i sum[3][4];
-#pragma GCC unroll 3
-        for (int p = 0; p < 3; ++p) {
+        __m256i sum[kPixels][kVectors];
+#pragma GCC unroll 6
+        for (int p = 0; p < kPixels; ++p) {
           const std::int32_t* from = tap == 0 ? bias : own + p * kOutputs;
 #pragma GCC unroll 4
-          for (int v = 0; v < 4; ++v) {
+          for (int v = 0; v < kVectors; ++v) {
             sum[p][v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 8 * v));
           }
         }
@@ -57,21 +56,21 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
           const std::uint8_t* pixel = taps[t] + first * step;
           const std::uint8_t* weights = block_weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes + 4 * outputs;
           for (int g = 0; g < conv.groups; ++g, pixel += 4, weights += 4 * kOutputs) {
-#pragma GCC unroll 3
-            for (int p = 0; p < 3; ++p) {
+#pragma GCC unroll 6
+            for (int p = 0; p < kPixels; ++p) {
               const __m256i value = broadcast4(pixel + p * step);
 #pragma GCC unroll 4
-              for (int v = 0; v < 4; ++v) {
+              for (int v = 0; v < kVectors; ++v) {
                 const __m256i weight = _mm256_load_si256(reinterpret_cast<const __m256i*>(weights + 32 * v));
                 sum[p][v] = _mm256_add_epi32(sum[p][v], _mm256_madd_epi16(value, weight));
               }
             }
           }
         }
-#pragma GCC unroll 3
-        for (int p = 0; p < 3; ++p) {
+#pragma GCC unroll 6
+        for (int p = 0; p < kPixels; ++p) {
 #pragma GCC unroll 4
-          for (int v = 0; v < 4; ++v) {
+          for (int v = 0; v < kVectors; ++v) {
             _mm256_store_si256(reinterpret_cast<__m256i*>(own + p * kOutputs + 8 * v), sum[p][v]);
           }
         }
@@ -260,6 +259,28 @@ inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* 
   for (int c = 0; c < kChannels; c += 8) {
     const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(load8(in + c)), _mm256_loadu_ps(gain + c));
     store8(out + c, round_clamped(value, low, high, _mm256_setzero_si256()));
+  }
+}
+
+// A vector of four numbers at a time, three of them used.
+inline void output_pixels(const std::int32_t* above, const std::int32_t* here, const std::int32_t* below,
+                          const PackedOutput& output, std::int32_t count, std::uint8_t* out) {
+  const __m128i bias = _mm_loadu_si128(reinterpret_cast<const __m128i*>(output.bias));
+  const __m128 multiplier = _mm_loadu_ps(output.multiplier);
+  const __m128 low = _mm_setzero_ps(), high = _mm_set1_ps(255.0f);
+  const std::int32_t* lines[3] = {above, here, below};
+  for (std::int32_t i = 0; i < count; ++i) {
+    __m128i sum = bias;
+#pragma GCC unroll 9
+    for (int tap = 0; tap < 9; ++tap) {
+      const std::int32_t* at = lines[tap / 3] + static_cast<std::ptrdiff_t>(i + tap % 3) * kChannels + tap * 3;
+      sum = _mm_add_epi32(sum, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    }
+    const __m128 value = _mm_mul_ps(_mm_cvtepi32_ps(sum), multiplier);
+    const __m128i rounded = _mm_cvtps_epi32(_mm_min_ps(_mm_max_ps(value, low), high));
+    const __m128i words = _mm_packs_epi32(rounded, rounded);
+    const std::int32_t packed = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+    std::memcpy(out + 3 * i, &packed, 3);
   }
 }
 

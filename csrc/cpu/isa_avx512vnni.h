@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include "cpu/lines.h"
-#include "cpu/output_x86.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -22,8 +21,8 @@ inline __m512i broadcast4(const std::uint8_t* from) {
   return _mm512_set1_epi32(value);
 }
 
-// 24 accumulators stay in registers: 12 pixels x 2 vectors, or 6 x 4. A group costs their VNNI instructions, as many
-// broadcasts (load ports) as pixels and 2 or 4 weight loads.
+// 24 accumulators stay in registers: 12 pixels x 2 vectors, 6 x 4 or 24 x 1. A group costs their VNNI instructions, as
+// many broadcasts (load ports) as pixels and 1 to 4 weight loads.
 template <class Element, int kOutputs, int kStride>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
@@ -35,7 +34,7 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) {
     const __m512i bias = _mm512_loadu_si512(conv.bias + block * kOutputs + 16 * v);
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int p = 0; p < kPixels; ++p) sum[p][v] = bias;
   }
   for (int t = 0; t < conv.taps; ++t) {
@@ -45,7 +44,7 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
       __m512i weight[kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) weight[v] = _mm512_load_si512(weights + 64 * v);
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int p = 0; p < kPixels; ++p) {
         const __m512i value = broadcast4(pixel + p * step);
 #pragma GCC unroll 16
@@ -59,7 +58,7 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
       }
     }
   }
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int p = 0; p < kPixels; ++p) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) _mm512_store_si512(accumulators + p * kOutputs + 16 * v, sum[p][v]);
@@ -217,6 +216,36 @@ inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* 
   for (int c = 0; c < kChannels; c += 16) {
     const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(load16(in + c)), _mm512_loadu_ps(gain + c));
     store16(out + c, round_clamped(value, low, high, _mm512_setzero_si512()));
+  }
+}
+
+// Four pixels at a time, each four numbers, three of them used. Products are read for whole fours; what lies behind the
+// last pixel counts for nothing.
+inline void output_pixels(const std::int32_t* above, const std::int32_t* here, const std::int32_t* below,
+                          const PackedOutput& output, std::int32_t count, std::uint8_t* out) {
+  const __m512i bias = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(output.bias)));
+  const __m512 multiplier = _mm512_broadcast_f32x4(_mm_loadu_ps(output.multiplier));
+  const __m512 low = _mm512_setzero_ps(), high = _mm512_set1_ps(255.0f);
+  const __m128i colours = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+  const std::int32_t* lines[3] = {above, here, below};
+  for (std::int32_t i = 0; i < count; i += 4) {
+    __m128i sum[4];
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) {
+      sum[p] = _mm_setzero_si128();
+#pragma GCC unroll 9
+      for (int tap = 0; tap < 9; ++tap) {
+        const std::int32_t* at = lines[tap / 3] + static_cast<std::ptrdiff_t>(i + p + tap % 3) * kChannels + tap * 3;
+        sum[p] = _mm_add_epi32(sum[p], _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+      }
+    }
+    const __m256i halves[2] = {_mm256_inserti128_si256(_mm256_castsi128_si256(sum[0]), sum[1], 1),
+                               _mm256_inserti128_si256(_mm256_castsi128_si256(sum[2]), sum[3], 1)};
+    const __m512i sums = _mm512_inserti64x4(_mm512_castsi256_si512(halves[0]), halves[1], 1);
+    const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(sums, bias)), multiplier);
+    const __m128i bytes = _mm512_cvtepi32_epi8(round_clamped(value, low, high, _mm512_setzero_si512()));
+    const int valid = count - i < 4 ? 3 * (count - i) : 12;
+    _mm_mask_storeu_epi8(out + 3 * i, static_cast<__mmask16>((1u << valid) - 1), _mm_shuffle_epi8(bytes, colours));
   }
 }
 

@@ -1,7 +1,7 @@
 // The plain C++ twin of the vector primitives, and their contract.
 //
-// A block is kBlock int32 accumulators, [12 pixels][32 outputs] or [6][64]; see kernels.h. Every primitive is exactly
-// the arithmetic of SPEC §2, element by element.
+// A block is kBlock int32 accumulators, [12 pixels][32 outputs], [6][64] or [24][16]; see kernels.h. Every primitive is
+// exactly the arithmetic of SPEC §2, element by element.
 #pragma once
 
 #include <cmath>

@@ -137,7 +137,9 @@ class Packer {
   PackedFusion fusion(const Fusion& fusion, bool wide) {
     const auto attention = [&](const Attention& a, int inputs) {
       return PackedAttention{
-          .local1 = conv(a.local1, {.wide_input = wide, .input_zero_point = fusion.zero_point, .repeat_taps = inputs}),
+          .local1 = conv(
+              a.local1,
+              {.wide_input = wide, .input_zero_point = fusion.zero_point, .block_outputs = 16, .repeat_taps = inputs}),
           .local2 = conv(a.local2, {}),
       };
     };
