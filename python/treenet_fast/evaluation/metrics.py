@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from treenet_fast.evaluation.libraries import library
 
 Pixels = NDArray[np.uint8]
 """An RGB image, u8 `[height, width, 3]`."""
+
+Score: TypeAlias = Callable[[Pixels, Pixels], float]
+"""Computes a metric of an image and what was decoded."""
 
 PEAK = 255
 

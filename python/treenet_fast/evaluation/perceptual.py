@@ -10,16 +10,15 @@ import functools
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from treenet_fast.errors import MissingLibraryError, MissingWeightsError
 from treenet_fast.evaluation.libraries import library
-from treenet_fast.evaluation.metrics import Pixels, check_pair
+from treenet_fast.evaluation.metrics import Pixels, Score, check_pair
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Score: TypeAlias = Callable[[Pixels, Pixels], float]
 
 BACKBONE = "vgg16-397923af.pth"
 """The file of VGG-16's weights, by the name that torchvision gives it in the hub's folder."""

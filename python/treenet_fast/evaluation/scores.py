@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.evaluation import metrics, perceptual
 from treenet_fast.evaluation.libraries import library
-from treenet_fast.evaluation.metrics import Pixels
+from treenet_fast.evaluation.metrics import Score
 from treenet_fast.evaluation.nlpd import nlpd
-
-Score: TypeAlias = Callable[[Pixels, Pixels], float]
-"""Of an image and what was decoded, u8 `[H, W, 3]`."""
 
 
 @dataclass(frozen=True)
