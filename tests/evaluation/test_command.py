@@ -55,9 +55,8 @@ def metrics(*names):
 
 def test_whole(folder, out, capsys):
     """In processes: all outputs, which say the same."""
-    assert (
-        evaluate(folder, out, "--codecs", "mse", "jpeg", *JPEG, "mse=1,30,60,90", "--anchor", "jpeg", *metrics()) == 0
-    )
+    arguments = ("--codecs", "mse", "jpeg", *JPEG, "mse=1,30,60,90", "--anchor", "jpeg", *metrics())
+    assert evaluate(folder, out, *arguments) == 0
     table = capsys.readouterr().out
     assert "| treenet_fast mse | JPEG | " in table
     assert "| TreeNet (published) | BPG | -3.0 % | -33.3 % |" in table
@@ -78,10 +77,8 @@ def test_whole(folder, out, capsys):
     assert curves["bpp"][0] == pytest.approx(np.mean(rates))
     assert all(0 < seconds < 60 for seconds in curves["encoding_time"] + curves["decoding_time"])
     figures = [f"rate_distortion_{metric}.{suffix}" for metric in ("nlpd", "psnr") for suffix in ("png", "svg")]
-    assert sorted(path.name for path in out.iterdir() if path.suffix in (".png", ".svg")) == [
-        "comparison.png",
-        *figures,
-    ]
+    pictures = sorted(path.name for path in out.iterdir() if path.suffix in (".png", ".svg"))
+    assert pictures == ["comparison.png", *figures]
 
 
 def test_a_second_run_goes_on(folder, out, in_process):
@@ -203,6 +200,13 @@ def test_wrong_arguments(folder, out, capsys, arguments, status, message):
     except SystemExit as stop:
         assert stop.code == status
     assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_library_of_the_last_step_is_missed_at_once(folder, out, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert evaluate(folder, out) == 1
+    assert "pip install matplotlib, or all of 'treenet-fast[eval]'" in capsys.readouterr().err
     assert not out.exists()
 
 

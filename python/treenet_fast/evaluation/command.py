@@ -95,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
     """Evaluate; the exit status."""
     if options.anchor not in options.codecs:
         raise InvalidArgumentError(f"the anchor {options.anchor} is not among the codecs: {', '.join(options.codecs)}")
+    for module in ("bjontegaard", "matplotlib", "tqdm"):
+        library(module)  # which is needed at the end of a long run
     problems = _Problems()
     metrics = _chosen_metrics(options.metrics, problems)
     paths = _usable(images_in(options.folder), metrics, problems)
@@ -226,12 +228,12 @@ def _conclude(
 ) -> None:
     """Curves, tables and figures, all from the record."""
     exports.write_compressai(record, options.out / "compressai")
+    table = ""
     if options.anchor in codecs:
         anchor = codecs[options.anchor].name
         beside = None if options.published == "none" else options.published
         table = comparison.table(record, anchor, metrics, beside)
         write_whole(options.out / "bd_rates.md", table + "\n")
-        print(table)
         for text in comparison.problems(record, anchor, metrics):
             print(f"treenet-fast eval: {text}", file=sys.stderr)
     with library("matplotlib").rc_context(figures.STYLE):
@@ -243,3 +245,5 @@ def _conclude(
         print("treenet-fast eval: the visual comparison", file=sys.stderr)
         picture = sheet.sheet(record, shown, paths, metrics, options.rate)
         picture.save(options.out / "comparison.png")
+    if table:
+        print(table)
