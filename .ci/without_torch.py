@@ -4,13 +4,14 @@ Arrays go in and out, and there is a clear word to who asks for tensors, or for 
 backend is in it, and says what it lacks where there is no GPU.
 """
 
+import argparse
 import importlib.util
 
 import numpy as np
 
 import treenet_fast
 from treenet_fast import _native
-from treenet_fast.evaluation import metrics, record
+from treenet_fast.evaluation import command, metrics, record
 from treenet_fast.evaluation.bd_rate import bd_rate
 
 if importlib.util.find_spec("torch"):
@@ -34,6 +35,7 @@ assert devices or reason
 assert "no CUDA backend" not in reason
 
 assert not record.Record(["image.png"]).entries
+command.add_arguments(argparse.ArgumentParser())  # so `treenet-fast eval --help` works
 assert metrics.psnr(image, decoded) > 20
 curve = [(0.1, 25.0), (0.2, 28.0), (0.3, 29.5), (0.4, 30.5)]
 try:

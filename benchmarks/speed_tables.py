@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import markdown
+from treenet_fast.evaluation import markdown
 
 Record = dict[str, Any]
 

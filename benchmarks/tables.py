@@ -10,15 +10,16 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gpu.report
-import markdown
 import speed_tables
 
-from treenet_fast.evaluation.curve import at_rate, ms_ssim_curve, psnr_curve
+from treenet_fast.evaluation import comparison, markdown
+from treenet_fast.evaluation.codecs import Heic
+from treenet_fast.evaluation.curve import at_rate, curve
 from treenet_fast.evaluation.metrics import from_decibels
 from treenet_fast.evaluation.record import Record
+from treenet_fast.evaluation.scores import MS_SSIM, PSNR
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -51,8 +52,8 @@ def rate_and_distortion() -> str:
     for entry in Record.load(RATE_DISTORTION).entries.values():
         if entry.kind == "model":
             rows = [
-                [str(point.quality), f"{point.bpp:.3f}", f"{point.psnr:.2f} dB", f"{point.ms_ssim:.4f}"]
-                for point in entry.points()
+                [str(p.quality), f"{p.bpp:.3f}", f"{p.values['psnr']:.2f} dB", f"{p.values['ms_ssim']:.4f}"]
+                for p in entry.points()
             ]
             table = markdown.table(["quality", "bits per pixel", "RGB PSNR", "MS-SSIM"], rows)
             parts.append(f"`{entry.codec}` (model {entry.parameters['model hash'][:8]}):\n\n{table}")
@@ -61,25 +62,14 @@ def rate_and_distortion() -> str:
 
 def bd_rates() -> str:
     """Delta rates, each with the range that it is taken over."""
-    found = {(x["anchor"], x["codec"], x["metric"]): x for x in Record.load(RATE_DISTORTION).extra["bd_rates"]}
-    rows = []
-    for anchor, codec in dict.fromkeys((anchor, codec) for anchor, codec, _ in found):
-        cells = [bd_rate_cell(found[anchor, codec, metric]) for metric in ("PSNR", "MS-SSIM")]
-        rows.append([codec, anchor, *cells])
-    return markdown.table(["codec", "against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows)
-
-
-def bd_rate_cell(result: dict[str, Any]) -> str:
-    if "problem" in result:
-        return "–"
-    return f"{result['percent']:+.1f} % ({result['low']:.1f}..{result['high']:.1f} dB)"
+    return comparison.table(Record.load(RATE_DISTORTION), Heic.name, (PSNR, MS_SSIM))
 
 
 def like_rates() -> str:
     """PSNR and MS-SSIM of every codec at a few rates."""
     rows = []
     for entry in Record.load(RATE_DISTORTION).entries.values():
-        psnr, similarity = psnr_curve(entry.points()), ms_ssim_curve(entry.points())
+        psnr, similarity = (curve(entry.points(), metric) for metric in (PSNR, MS_SSIM))
         cells = [like_rate_cell(at_rate(psnr, rate), at_rate(similarity, rate)) for rate in RATES]
         rows.append([entry.codec, *cells])
     return markdown.table(["PSNR / MS-SSIM at", *(f"{rate} bpp" for rate in RATES)], rows)

@@ -30,23 +30,23 @@ def test_tables_follow_the_results(tables, tmp_path, monkeypatch, old, new):
     assert tables.renewed(tables.README) != tables.README.read_text()
 
 
+def row(image, quality, bpp, psnr, ms_ssim):
+    return Row(image, quality, 100, bpp, {"psnr": psnr, "ms_ssim": ms_ssim})
+
+
 @pytest.fixture
 def two_codecs(tables, tmp_path, monkeypatch):
     """A model at two qualities on two images, and a peer at one on one."""
     rows = [
-        Row("a.png", 1, 100, 0.1, 25.0, 0.88),
-        Row("b.png", 1, 100, 0.1, 27.0, 0.92),
-        Row("a.png", 100, 400, 0.3, 29.0, 0.985),
-        Row("b.png", 100, 400, 0.5, 31.0, 0.995),
+        row("a.png", 1, 0.1, 25.0, 0.88),
+        row("b.png", 1, 0.1, 27.0, 0.92),
+        row("a.png", 100, 0.3, 29.0, 0.985),
+        row("b.png", 100, 0.5, 31.0, 0.995),
     ]
     model = Entry("treenet_fast own", "model", {"model hash": "0123456789abcdef"}, [1, 100], rows)
-    peer = Entry("peer", "peer", {}, [5], [Row("a.png", 5, 100, 0.15, 20.0, 0.8)])
-    bd_rates = [
-        {"codec": "treenet_fast own", "anchor": "peer", "metric": "PSNR", "percent": -12.34, "low": 26, "high": 30.05},
-        {"codec": "treenet_fast own", "anchor": "peer", "metric": "MS-SSIM", "problem": "no quality in common"},
-    ]
+    peer = Entry("peer", "peer", {}, [5], [row("a.png", 5, 0.15, 20.0, 0.8)])
     path = tmp_path / "results.json"
-    Record(["a.png", "b.png"], {entry.codec: entry for entry in (model, peer)}, {"bd_rates": bd_rates}).save(path)
+    Record(["a.png", "b.png"], {entry.codec: entry for entry in (model, peer)}).save(path)
     monkeypatch.setattr(tables, "RATE_DISTORTION", path)
 
 
@@ -69,6 +69,13 @@ def test_like_rates(tables, two_codecs):
     assert peer == "| peer | – | – | – | – | – |"
 
 
-def test_bd_rates(tables, two_codecs):
-    *_, row = tables.bd_rates().splitlines()
-    assert row == "| treenet_fast own | peer | -12.3 % (26.0..30.1 dB) | – |"
+def test_bd_rates(tables, tmp_path, monkeypatch):
+    """The rate of each quality, and a tenth less at the same."""
+    entries = {}
+    for name, factor in (("HEIC", 1.0), ("own", 0.9)):
+        rows = [row("a.png", q, factor * 0.05 * q, 24.0 + q, 1 - 0.5**q) for q in (1, 2, 3, 4)]
+        entries[name] = Entry(name, "peer", {}, [1, 2, 3, 4], rows)
+    Record(["a.png"], entries).save(tmp_path / "results.json")
+    monkeypatch.setattr(tables, "RATE_DISTORTION", tmp_path / "results.json")
+    *_, last = tables.bd_rates().splitlines()
+    assert last == "| own | HEIC | -10.0 % (25.0..28.0 dB) | -10.0 % (3.0..12.0 dB) |"

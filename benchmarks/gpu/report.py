@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import markdown
-
 from gpu.paths import CODEC, FASTEST, PRECISIONS
+from treenet_fast.evaluation import markdown
 
 Record = dict[str, Any]
 

@@ -35,10 +35,12 @@ STREAM_SUFFIX = ".tnf"
 _MAX_STREAM_BYTES = 27 + (1 << 28) - 1  # the longest header and the most it can announce (SPEC §8)
 
 
-# Commands that live in modules of their own, which need more than the package does: where, and what they do.
-_NEED_TORCH = {
-    "train": ("treenet_fast.training.command", "train a network on a folder of photographs"),
-    "export": ("treenet_fast.quantise.command", "make a model file of a trained network"),
+# Commands that live in modules of their own, which need more than the package does: where, what they do, and the extra
+# that has what they need.
+_NEED_MORE = {
+    "train": ("treenet_fast.training.command", "train a network on a folder of photographs", "train"),
+    "export": ("treenet_fast.quantise.command", "make a model file of a trained network", "train"),
+    "eval": ("treenet_fast.evaluation.command", "compare the models with other codecs on a folder of images", "eval"),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what could break a line, or a terminal
 
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(command: str | None) -> argparse.ArgumentParser:
-    """The parser of the command line; the arguments of a command that needs PyTorch are known if it is `command`."""
+    """The parser of the command line; the arguments of a command of `_NEED_MORE` are known if it is `command`."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Compress images to .tnf files and back.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -101,20 +103,21 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="print one JSON object")
     show.set_defaults(run=_info)
 
-    for name, (_, text) in _NEED_TORCH.items():
-        needs_torch = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    for name, (_, text, _) in _NEED_MORE.items():
+        needs_more = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == command:
-            module = _torch_command(name)
-            module.add_arguments(needs_torch)
-            needs_torch.set_defaults(run=module.run)
+            module = _command_module(name)
+            module.add_arguments(needs_more)
+            needs_more.set_defaults(run=module.run)
     return parser
 
 
-def _torch_command(name: str) -> ModuleType:
+def _command_module(name: str) -> ModuleType:
+    module, _, extra = _NEED_MORE[name]
     try:
-        return importlib.import_module(_NEED_TORCH[name][0])
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        hint = f"{name} needs {error.name}: pip install 'treenet-fast[train]'"
+        hint = f"{name} needs {error.name}: pip install 'treenet-fast[{extra}]'"
         raise CommandError(hint) from error
 
 

@@ -33,6 +33,10 @@ class MissingLibraryError(TreeNetError):
     """A function needs a library that is not installed; the message says what to install."""
 
 
+class MissingWeightsError(TreeNetError):
+    """A function needs weights that others distribute and that are not on this machine; the message says which."""
+
+
 class ModelFileError(TreeNetError):
     """A model file cannot be read, or breaks a rule of SPEC §9."""
 

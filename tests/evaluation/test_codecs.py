@@ -11,10 +11,11 @@ from PIL import Image, features
 
 import treenet_fast
 from treenet_fast import models
-from treenet_fast.errors import MissingLibraryError
-from treenet_fast.evaluation.codecs import PEERS, Avif, Heic, Jpeg, TreeNetCodec
-from treenet_fast.evaluation.float_network import SKIP_BELOW, FloatCodec, float_name
+from treenet_fast.errors import InvalidArgumentError, MissingLibraryError
+from treenet_fast.evaluation.codecs import PEERS, Avif, Heic, Jpeg, JpegXl, TreeNetCodec
+from treenet_fast.evaluation.float_network import SKIP_BELOW, FloatCodec
 from treenet_fast.evaluation.metrics import psnr
+from treenet_fast.evaluation.names import float_name
 from treenet_fast.model import TreeNet, load_checkpoint, save_checkpoint
 
 
@@ -37,10 +38,12 @@ def checkpoint(tmp_path_factory):
 
 def test_files(codec, photograph, tmp_path):
     quality = codec.qualities[-1]
-    coded = codec.code(photograph, quality)
-    file = tmp_path / "file"
-    file.write_bytes(codec.encode(photograph, quality))
-    assert coded.bytes == os.path.getsize(file)
+    file = tmp_path / f"file{codec.suffix}"
+    coded = codec.code(photograph, quality, file)
+    assert coded.bytes == os.path.getsize(file) == codec.code(photograph, quality).bytes
+    assert file.read_bytes() == codec.encode(photograph, quality)
+    assert coded.seconds.keys() == {"encoding_time", "decoding_time"}
+    assert all(0 < seconds < 60 for seconds in coded.seconds.values())
     assert coded.pixels.dtype == np.uint8
     assert coded.pixels.shape == photograph.shape
     assert np.array_equal(coded.pixels, codec.decode(file.read_bytes()))
@@ -49,6 +52,7 @@ def test_files(codec, photograph, tmp_path):
 
 def test_rate_and_distortion_rise_with_quality(codec, photograph):
     assert list(codec.qualities) == sorted(set(codec.qualities))
+    assert codec.quality_range[0] <= codec.qualities[0] < codec.qualities[-1] <= codec.quality_range[1]
     worst, best = (codec.code(photograph, codec.qualities[i]) for i in (0, -1))
     assert worst.bytes < best.bytes
     assert psnr(photograph, worst.pixels) < psnr(photograph, best.pixels)
@@ -81,12 +85,24 @@ def test_float_network(checkpoint, thumbnail):
     assert coded.pixels.dtype == np.uint8
     assert np.abs(coded.pixels - expected).max() <= 1e-9
     assert (codec.kind, codec.name) == ("float", float_name("treenet_fast random"))
+    assert not coded.seconds
+
+
+def test_an_estimate_has_no_file(checkpoint, thumbnail, tmp_path):
+    with pytest.raises(InvalidArgumentError, match="has no files"):
+        FloatCodec(checkpoint).code(thumbnail, 40, tmp_path / "file")
 
 
 def test_missing_pillow_heif(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(MissingLibraryError, match="pip install pillow-heif"):
         Heic()
+
+
+def test_missing_jpeg_xl(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    with pytest.raises(MissingLibraryError, match="pip install pillow-jxl-plugin"):
+        JpegXl()
 
 
 def test_missing_avif(monkeypatch):

@@ -5,7 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+import pytorch_msssim
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from skimage.metrics import peak_signal_noise_ratio
 
 from treenet_fast.errors import InvalidArgumentError, MissingLibraryError
 from treenet_fast.evaluation.metrics import decibels, from_decibels, ms_ssim, psnr
@@ -60,6 +63,14 @@ def test_ms_ssim(pair):
     assert ms_ssim(image, image) == 1
 
 
+def test_against_other_implementations(pair):
+    """scikit-image's PSNR, and pytorch-msssim called by itself in double precision."""
+    image, decoded = pair
+    assert psnr(image, decoded) == pytest.approx(peak_signal_noise_ratio(image, decoded))
+    tensors = (torch.tensor(x, dtype=torch.float64).permute(2, 0, 1)[None] for x in pair)
+    assert ms_ssim(image, decoded) == pytest.approx(float(pytorch_msssim.ms_ssim(*tensors, data_range=255)), abs=1e-6)
+
+
 def test_ms_ssim_of_the_smallest_image(photograph):
     assert ms_ssim(photograph[:161, :161], photograph[:161, :161]) == 1
     with pytest.raises(InvalidArgumentError, match="not defined on an image of 300x160: each side needs 161"):
@@ -68,6 +79,7 @@ def test_ms_ssim_of_the_smallest_image(photograph):
 
 def test_decibels():
     assert decibels(0.99) == pytest.approx(20)
+    assert decibels(1) == math.inf
     assert from_decibels(decibels(0.9321)) == pytest.approx(0.9321)
 
 

@@ -112,7 +112,7 @@ class Exact(ImageCodec):
     def __init__(self, *_):
         self.parameters = {"checkpoint SHA-256": "0"}
 
-    def code(self, image, quality):
+    def code(self, image, quality, file=None):
         return Coded(1000 * quality, image)
 
 
@@ -144,7 +144,7 @@ def test_evaluation_without_any_error_is_json(checkpoint, out, make_photograph, 
 
 def test_failed_evaluation_leaves_the_output_alone(checkpoint, out, make_photograph, tmp_path, monkeypatch, capsys):
     class Fails(Exact):
-        def code(self, image, quality):
+        def code(self, image, quality, file=None):
             raise OSError("out of luck")
 
     monkeypatch.setattr(command, "FloatCodec", Fails)

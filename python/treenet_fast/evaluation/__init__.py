@@ -1,11 +1,15 @@
 """Rate and distortion of image codecs, this one and its peers, on a folder of images.
 
-- `metrics`: PSNR and MS-SSIM of a decoded image
-- `codecs`, `float_network`: what is measured
+- `metrics`, `nlpd`, `perceptual`: PSNR and MS-SSIM, NLPD, LPIPS and DISTS of a decoded image; `scores`: all by name
+- `codecs`, `float_network`, `compressai_codec`: what is measured; `catalogue`: all by name
 - `curve`: a codec's rows, image by image and quality by quality, and their means
-- `bd_rate`: two curves as one percentage
-- `record`: the measurements as a JSON file that grows codec by codec
+- `bd_rate`: two curves as one percentage; `comparison`: a table of them, with the `published` ones
+- `record`: the measurements as a JSON file; `exports`: as others read them
+- `workers`: measuring in processes
+- `plots`, `figures`, `sheet`: curves, and crops side by side
+- `command`: `treenet-fast eval`, which does all of this
 
-Importing these needs what the codec needs. The libraries of `pip install 'treenet-fast[bench]'` (and torch) are loaded
-when a function first needs one; where it is missing, the error says what to install.
+Importing these needs what the codec needs; `float_network` alone needs torch. The libraries of
+`pip install 'treenet-fast[eval]'` are loaded when a function first needs one; where it is missing, the error says what
+to install.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +12,7 @@ from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.evaluation.libraries import library
 
 RateDistortion: TypeAlias = Sequence[tuple[float, float]]
-"""Points (bits per pixel, quality in dB): PSNR, or MS-SSIM as `metrics.decibels` gives it."""
+"""Points (bits per pixel, quality): the quality of a metric, see `scores.Metric`."""
 
 POINTS_MIN = 4
 
@@ -22,7 +23,7 @@ class BdRate:
 
     Attributes:
         percent: how much more rate the tested codec needs for equal quality; negative: it needs less.
-        low, high: the range of quality in dB that both curves cover.
+        low, high: the range of quality that both curves cover.
         overlap: that range as a share of the range that either covers, 0..1.
     """
 
@@ -39,15 +40,15 @@ def bd_rate(anchor: RateDistortion, test: RateDistortion) -> BdRate:
     (Herglotz et al., "The Bjøntegaard Bible", 2024).
 
     Raises:
-        InvalidArgumentError: a curve has fewer than four points, a rate that is not positive, or a quality that does
-            not rise with rate; or the curves have no quality in common.
+        InvalidArgumentError: a curve has fewer than four points, a rate that is not positive, a quality that is
+            infinite or does not rise with rate; or the curves have no quality in common.
         MissingLibraryError: bjontegaard is not installed.
     """
     (anchor_rates, anchor_quality), (test_rates, test_quality) = _columns("anchor", anchor), _columns("test", test)
     low, high = max(anchor_quality[0], test_quality[0]), min(anchor_quality[-1], test_quality[-1])
     total = max(anchor_quality[-1], test_quality[-1]) - min(anchor_quality[0], test_quality[0])
     if low >= high:
-        ranges = " and ".join(f"{q[0]:.2f}..{q[-1]:.2f} dB" for q in (anchor_quality, test_quality))
+        ranges = " and ".join(f"{q[0]:.4g}..{q[-1]:.4g}" for q in (anchor_quality, test_quality))
         raise InvalidArgumentError(f"the curves have no quality in common: {ranges}")
     percent = library("bjontegaard").bd_rate(
         anchor_rates,
@@ -68,10 +69,12 @@ def _columns(name: str, curve: RateDistortion) -> tuple[list[float], list[float]
         raise InvalidArgumentError(f"the {name} curve has {len(points)} points: use at least {POINTS_MIN}")
     if points[0][0] <= 0:
         raise InvalidArgumentError(f"the {name} curve has a rate of {points[0][0]}: rates are positive")
+    if math.isinf(points[-1][1]):
+        raise InvalidArgumentError(f"the {name} curve has an infinite quality: leave out what is without loss")
     for (rate, quality), (next_rate, next_quality) in itertools.pairwise(points):
         if next_rate <= rate or next_quality <= quality:
             raise InvalidArgumentError(
-                f"the {name} curve does not rise from ({rate:.4f} bpp, {quality:.3f} dB) "
-                f"to ({next_rate:.4f} bpp, {next_quality:.3f} dB): leave out one of them"
+                f"the {name} curve does not rise from ({rate:.4f} bpp, {quality:.5g}) "
+                f"to ({next_rate:.4f} bpp, {next_quality:.5g}): leave out one of them"
             )
     return [rate for rate, _ in points], [quality for _, quality in points]

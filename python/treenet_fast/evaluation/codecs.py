@@ -1,16 +1,23 @@
-"""The codecs that are compared, each through real files: this one, JPEG, WebP, AVIF and HEIC.
+"""The codecs that are compared, each through real files: this one, JPEG, WebP, AVIF, HEIC and JPEG XL.
 
 The peers run with the defaults that their users get, 4:2:0 chroma among them, but for what costs a little time and no
 compatibility: JPEG's own Huffman tables and WebP's best method. Only the quality varies; their qualities are chosen to
 span 0.05 to 0.6 bits per pixel on Kodak, as far as the formats reach down.
+
+Codecs take arrays and bytes of the host and give the same, so that where one runs on a GPU its work is done when it
+returns, and a clock needs no further synchronisation.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -21,6 +28,7 @@ import treenet_fast
 from treenet_fast.errors import MissingLibraryError
 from treenet_fast.evaluation.libraries import library
 from treenet_fast.evaluation.metrics import Pixels
+from treenet_fast.evaluation.names import treenet_name
 from treenet_fast.model_file import IntegerModel
 
 Kind = Literal["model", "float", "peer"]
@@ -36,10 +44,12 @@ class Coded:
     Attributes:
         bytes: size of the file; of an estimate, its bits by 8, which need not be whole.
         pixels: u8 `[H, W, 3]`, as decoded.
+        seconds: by column, how long encoding and decoding took, without the disk; empty where there is no file.
     """
 
     bytes: float
     pixels: Pixels
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 class ImageCodec(ABC):
@@ -49,22 +59,30 @@ class ImageCodec(ABC):
         name: unique among the codecs that are compared.
         kind: "model": an integer model of this package; "float": a float network, whose rate is an estimate without a
             file; "peer": another codec.
+        quality_range: the lowest and the highest there is.
         qualities: those to measure, ascending.
         parameters: what the outcome depends on besides image and quality: settings, versions, hashes.
     """
 
     name: str
     kind: Kind
+    quality_range: tuple[int, int] = (1, 100)
     qualities: tuple[int, ...]
     parameters: Mapping[str, str]
 
     @abstractmethod
-    def code(self, image: Pixels, quality: int) -> Coded:
-        """Encodes and decodes an image, u8 `[H, W, 3]`."""
+    def code(self, image: Pixels, quality: int, file: Path | None = None) -> Coded:
+        """Encodes and decodes an image, u8 `[H, W, 3]`; by way of `file`, which stays, if there is one."""
 
 
 class FileCodec(ImageCodec):
-    """A codec with files."""
+    """A codec with files.
+
+    Attributes:
+        suffix: of its files.
+    """
+
+    suffix: str
 
     @abstractmethod
     def encode(self, image: Pixels, quality: int) -> bytes:
@@ -74,9 +92,17 @@ class FileCodec(ImageCodec):
     def decode(self, data: bytes) -> Pixels:
         """The image of a file."""
 
-    def code(self, image: Pixels, quality: int) -> Coded:
+    def code(self, image: Pixels, quality: int, file: Path | None = None) -> Coded:
+        start = time.perf_counter()
         data = self.encode(image, quality)
-        return Coded(len(data), self.decode(data))
+        encoding = time.perf_counter() - start
+        size = len(data)
+        if file is not None:
+            file.write_bytes(data)
+            size, data = os.path.getsize(file), file.read_bytes()
+        start = time.perf_counter()
+        pixels = self.decode(data)
+        return Coded(size, pixels, {"encoding_time": encoding, "decoding_time": time.perf_counter() - start})
 
 
 class TreeNetCodec(FileCodec):
@@ -84,15 +110,20 @@ class TreeNetCodec(FileCodec):
 
     Args:
         model: an integer model.
-        threads: as for `treenet_fast.Codec`; the outcome does not depend on it.
+        threads, device: as for `treenet_fast.Codec`; but for the time, the outcome does not depend on them.
     """
 
     kind = "model"
+    suffix = ".tnf"
 
     def __init__(
-        self, model: IntegerModel, qualities: tuple[int, ...] = MODEL_QUALITIES, threads: int | None = None
+        self,
+        model: IntegerModel,
+        qualities: tuple[int, ...] = MODEL_QUALITIES,
+        threads: int | None = None,
+        device: str | None = None,
     ) -> None:
-        self._codec = treenet_fast.Codec(model, threads=threads)
+        self._codec = treenet_fast.Codec(model, threads=threads, device=device)
         self.name = treenet_name(model.name)
         self.qualities = qualities
         self.parameters = {"treenet_fast": treenet_fast.__version__, "model hash": model.hash.hex()}
@@ -142,7 +173,7 @@ class PillowCodec(FileCodec):
 class Jpeg(PillowCodec):
     """Baseline JPEG by libjpeg-turbo, 4:2:0, with Huffman tables made for the image."""
 
-    name, format, feature = "JPEG", "JPEG", "libjpeg_turbo"
+    name, format, feature, suffix = "JPEG", "JPEG", "libjpeg_turbo", ".jpg"
     options: ClassVar = {"optimize": True}
     qualities = (2, 4, 6, 8, 10, 12, 16, 20, 26, 32)
 
@@ -150,22 +181,24 @@ class Jpeg(PillowCodec):
 class WebP(PillowCodec):
     """Lossy WebP by libwebp, by its best and slowest method."""
 
-    name, format, feature = "WebP", "WEBP", "webp"
+    name, format, feature, suffix = "WebP", "WEBP", "webp", ".webp"
+    quality_range = (0, 100)
     options: ClassVar = {"method": 6}
     qualities = (0, 1, 3, 5, 8, 12, 18, 26, 34, 42)
 
 
 class Avif(PillowCodec):
-    """AVIF by libavif, 4:2:0, speed 6."""
+    """AVIF by libavif, 4:2:0, speed 6, with one thread, as the files depend on the number of threads."""
 
-    name, format, feature = "AVIF", "AVIF", "avif"
+    name, format, feature, suffix = "AVIF", "AVIF", "avif", ".avif"
+    options: ClassVar = {"max_threads": 1}
     qualities = (1, 8, 14, 20, 25, 30, 40, 50)
 
 
 class Heic(PillowCodec):
     """HEIC by libheif and x265, 4:2:0, libheif's preset (slow)."""
 
-    name, format = "HEIC", "HEIF"
+    name, format, suffix = "HEIC", "HEIF", ".heic"
     qualities = (4, 8, 12, 16, 20, 25, 31, 37)
 
     def __init__(self) -> None:
@@ -179,9 +212,15 @@ class Heic(PillowCodec):
         }
 
 
-PEERS: tuple[type[PillowCodec], ...] = (Jpeg, WebP, Avif, Heic)
+class JpegXl(PillowCodec):
+    """JPEG XL by libjxl, effort 7."""
+
+    name, format, suffix = "JPEG XL", "JXL", ".jxl"
+    qualities = (1, 6, 12, 18, 24, 32, 48, 60)
+
+    def __init__(self) -> None:
+        library("pillow_jxl")  # which registers the format
+        self.parameters = {"pillow-jxl-plugin": version("pillow-jxl-plugin")}
 
 
-def treenet_name(model: str) -> str:
-    """The name, among the codecs compared, of the model of that name."""
-    return f"treenet_fast {model}"
+PEERS: tuple[type[PillowCodec], ...] = (Jpeg, WebP, Avif, Heic, JpegXl)

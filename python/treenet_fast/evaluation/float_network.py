@@ -8,8 +8,10 @@ from pathlib import Path
 
 import torch
 
-from treenet_fast.evaluation.codecs import MODEL_QUALITIES, Coded, ImageCodec, treenet_name
+from treenet_fast.errors import InvalidArgumentError
+from treenet_fast.evaluation.codecs import MODEL_QUALITIES, Coded, ImageCodec
 from treenet_fast.evaluation.metrics import Pixels
+from treenet_fast.evaluation.names import float_name, treenet_name
 from treenet_fast.model import TreeNet, load_checkpoint
 from treenet_fast.quantise.entropy import SCALE_UNITS, coded_from
 from treenet_fast.quantise.settings import Settings
@@ -60,10 +62,7 @@ class FloatCodec(ImageCodec):
             "checkpoint SHA-256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         }
 
-    def code(self, image: Pixels, quality: int) -> Coded:
+    def code(self, image: Pixels, quality: int, file: Path | None = None) -> Coded:
+        if file is not None:
+            raise InvalidArgumentError(f"{self.name} has no files: its rate is an estimate")
         return code(self._network, image, quality)
-
-
-def float_name(codec: str) -> str:
-    """The name of the float network behind the integer codec of that name."""
-    return f"{codec}, float (estimate)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from treenet_fast.evaluation.libraries import library
 
 Pixels = NDArray[np.uint8]
 """An RGB image, u8 `[height, width, 3]`."""
+
+Score: TypeAlias = Callable[[Pixels, Pixels], float]
+"""Computes a metric of an image and what was decoded."""
 
 PEAK = 255
 
@@ -27,7 +32,7 @@ def psnr(image: Pixels, decoded: Pixels) -> float:
     Raises:
         InvalidArgumentError: the images are not u8 `[H, W, 3]` of one size.
     """
-    _check(image, decoded)
+    check_pair(image, decoded)
     error = float(np.square(image.astype(np.float64) - decoded).mean())
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
@@ -42,25 +47,20 @@ def ms_ssim(image: Pixels, decoded: Pixels) -> float:
         InvalidArgumentError: the images are not u8 `[H, W, 3]` of one size, or a side is below `MS_SSIM_SIDE_MIN`.
         MissingLibraryError: pytorch-msssim or torch is not installed.
     """
-    _check(image, decoded)
+    check_pair(image, decoded)
     height, width, _ = image.shape
-    check_ms_ssim_size(width, height)
+    if min(width, height) < MS_SSIM_SIDE_MIN:
+        raise InvalidArgumentError(
+            f"MS-SSIM is not defined on an image of {width}x{height}: each side needs {MS_SSIM_SIDE_MIN} pixels"
+        )
     torch = library("torch")
     pair = (torch.tensor(x, dtype=torch.float32).permute(2, 0, 1)[None] for x in (image, decoded))
     return float(library("pytorch_msssim").ms_ssim(*pair, data_range=PEAK))
 
 
-def check_ms_ssim_size(width: int, height: int) -> None:
-    """Raises `InvalidArgumentError` for a size that MS-SSIM is not defined on."""
-    if min(width, height) < MS_SSIM_SIDE_MIN:
-        raise InvalidArgumentError(
-            f"MS-SSIM is not defined on an image of {width}x{height}: each side needs {MS_SSIM_SIDE_MIN} pixels"
-        )
-
-
 def decibels(similarity: float) -> float:
-    """An MS-SSIM below 1 as −10 log10(1 − MS-SSIM), in dB, which spreads the values near 1."""
-    return -10 * math.log10(1 - similarity)
+    """An MS-SSIM as −10 log10(1 − MS-SSIM), in dB, which spreads the values near 1; that of 1 is infinite."""
+    return -10 * math.log10(1 - similarity) if similarity < 1 else math.inf
 
 
 def from_decibels(value: float) -> float:
@@ -68,7 +68,8 @@ def from_decibels(value: float) -> float:
     return 1 - 10 ** (-value / 10)
 
 
-def _check(image: Pixels, decoded: Pixels) -> None:
+def check_pair(image: Pixels, decoded: Pixels) -> None:
+    """Raises `InvalidArgumentError` for what is not two u8 `[H, W, 3]` of one size."""
     for name, pixels in (("image", image), ("decoded image", decoded)):
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             found = f"{pixels.dtype} {list(pixels.shape)}"

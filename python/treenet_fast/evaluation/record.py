@@ -1,22 +1,18 @@
-"""Measurements of several codecs on one set of images, kept in a JSON file that is worth a commit.
-
-It is written again after every quality, so that an interrupted run goes on where it was.
-"""
+"""Measurements of several codecs on one set of images, kept in a JSON file that is worth a commit."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.evaluation.codecs import ImageCodec, Kind
-from treenet_fast.evaluation.curve import Point, Row, means, measure
+from treenet_fast.evaluation.curve import Point, Row, means
 
-COLUMNS = tuple(column.name for column in dataclasses.fields(Row))
+_FIXED = ("image", "quality", "bytes", "bpp")
 
 
 @dataclass
@@ -28,11 +24,6 @@ class Entry:
     parameters: dict[str, str]
     qualities: list[int]
     rows: list[Row] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every quality is there."""
-        return {row.quality for row in self.rows} == set(self.qualities)
 
     def points(self) -> list[Point]:
         """The means over the images, by quality."""
@@ -46,70 +37,84 @@ class Record:
     Attributes:
         images: names of the files.
         entries: by the codec's name.
-        extra: what else the file holds, as JSON has it: results that follow from the entries.
+        settings: what else the rows depend on, as JSON has it.
     """
 
     images: list[str]
     entries: dict[str, Entry] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Record:
         """Reads what `save` wrote."""
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
+        columns = content["columns"]
         entries = {}
-        for entry in content.pop("codecs"):
-            rows = [Row(*row) for row in entry.pop("rows")]
+        for entry in content["codecs"]:
+            rows = [_row(dict(zip(columns, row, strict=True))) for row in entry.pop("rows")]
             entries[entry["codec"]] = Entry(**entry, rows=rows)
-        del content["columns"]
-        return cls(content.pop("images"), entries, content)
+        return cls(content["images"], entries, content.get("settings", {}))
+
+    @property
+    def columns(self) -> list[str]:
+        """Of all rows' values, in the order in which they were first there."""
+        rows = (row for entry in self.entries.values() for row in entry.rows)
+        return list(dict.fromkeys(column for row in rows for column in row.values))
 
     def save(self, path: Path) -> None:
         """Writes the record, a line for each row; a file of that name is replaced, whole or not at all."""
+        columns = self.columns
         codecs = [
-            {**vars(entry), "rows": [dataclasses.astuple(row) for row in entry.rows]} for entry in self.entries.values()
+            {
+                **vars(entry),
+                "rows": [[*(getattr(row, c) for c in _FIXED), *map(row.values.get, columns)] for row in entry.rows],
+            }
+            for entry in self.entries.values()
         ]
-        content = {"images": self.images, "columns": COLUMNS, "codecs": codecs, **self.extra}
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(_lines(content) + "\n")
-        partial.replace(path)
+        content: dict[str, Any] = {"images": self.images}
+        if self.settings:
+            content["settings"] = self.settings
+        content |= {"columns": [*_FIXED, *columns], "codecs": codecs}
+        write_whole(path, _lines(content) + "\n")
 
-    def evaluate(
-        self, codec: ImageCodec, paths: Sequence[Path], save: Callable[[], None], progress: Callable[[], None]
-    ) -> None:
-        """Measures a codec on the record's images and puts its entry in the place of an older one.
-
-        Rows of an older entry with the same parameters are kept, where their quality is still asked for.
-
-        Args:
-            codec: what to measure.
-            paths: the files of `images`.
-            save: called after each quality.
-            progress: called after each image, and for those that were there already.
+    def missing(self, codec: ImageCodec) -> dict[str, list[int]]:
+        """The qualities that a codec has not been measured at, by image; its entry is made if it has none.
 
         Raises:
-            InvalidArgumentError: `paths` are other images than the record's, or one is too small for MS-SSIM.
-            MissingLibraryError: MS-SSIM's library is not installed.
+            InvalidArgumentError: there are rows of it with other parameters or qualities.
         """
-        if [path.name for path in paths] != self.images:
-            raise InvalidArgumentError(
-                f"the record is of {len(self.images)} other images ({self.images[0]}, ...): write to another file"
-            )
-        entry = Entry(codec.name, codec.kind, dict(codec.parameters), list(codec.qualities))
-        old = self.entries.get(codec.name)
-        if old and old.parameters == entry.parameters:
-            entry.rows = [row for row in old.rows if row.quality in entry.qualities]
-        self.entries[codec.name] = entry
-        done = {row.quality for row in entry.rows}
-        for quality in codec.qualities:
-            rows = []
-            for path in paths:
-                if quality not in done:
-                    rows.append(measure(codec, path, quality))
-                progress()
-            if rows:
-                entry.rows = sorted(entry.rows + rows, key=lambda row: row.quality)
-                save()
+        found = Entry(codec.name, codec.kind, dict(codec.parameters), list(codec.qualities))
+        entry = self.entries.setdefault(codec.name, found)
+        for what, old, new in (
+            ("parameters", entry.parameters, found.parameters),
+            ("qualities", entry.qualities, found.qualities),
+        ):
+            if old != new:
+                raise InvalidArgumentError(f"there are results of {codec.name} with other {what}, {old} and not {new}")
+        done = {(row.image, row.quality) for row in entry.rows}
+        missing = {image: [q for q in entry.qualities if (image, q) not in done] for image in self.images}
+        return {image: qualities for image, qualities in missing.items() if qualities}
+
+    def add(self, codec: str, rows: Sequence[Row]) -> None:
+        """Puts rows where they belong: by quality, then image, whatever the order in which they come."""
+        entry = self.entries[codec]
+        entry.rows = sorted([*entry.rows, *rows], key=lambda row: (row.quality, self.images.index(row.image)))
+
+    def complete(self) -> list[Entry]:
+        """The codecs that all images were measured with at all qualities: others' means are not of the same images."""
+        return [entry for entry in self.entries.values() if len(entry.rows) == len(entry.qualities) * len(self.images)]
+
+
+def _row(cells: dict[str, Any]) -> Row:
+    fixed = {column: cells.pop(column) for column in _FIXED}
+    return Row(**fixed, values={column: x for column, x in cells.items() if x is not None})
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file, or replaces it, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def _lines(value: Any, depth: int = 0) -> str:

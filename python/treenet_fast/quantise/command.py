@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from treenet_fast import model_file
+from treenet_fast import image_files, model_file
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.evaluation.codecs import ImageCodec, TreeNetCodec
-from treenet_fast.evaluation.curve import check, images_in, means, measure
+from treenet_fast.evaluation.curve import BASIC, check, images_in, means, measure
 from treenet_fast.evaluation.float_network import FloatCodec
 from treenet_fast.model import load_checkpoint
 from treenet_fast.model_file import IntegerModel
@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     quantised = is_quantised(options.checkpoint)
     _check_out(options.out, options.checkpoint)
     images = images_in(options.evaluate) if options.evaluate is not None else []
-    check(images)
+    for image in images:
+        check(image)
     if not quantised:
         if options.calibrate is None:
             raise InvalidArgumentError(f"{options.checkpoint} has no number formats: name photographs with --calibrate")
@@ -89,7 +90,12 @@ def _curve(codec: ImageCodec, images: Sequence[Path]) -> list[dict[str, float | 
 
     A PSNR is None where an image came back without any error; JSON has no infinity.
     """
-    rows = [measure(codec, path, quality) for quality in codec.qualities for path in images]
+    rows = [measure(codec, path.name, image_files.read(path), q) for q in codec.qualities for path in images]
     return [
-        {name: value if math.isfinite(value) else None for name, value in vars(point).items()} for point in means(rows)
+        {"quality": point.quality, "bpp": point.bpp, **{m.name: _finite(point.values[m.name]) for m in BASIC}}
+        for point in means(rows)
     ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
