@@ -9,6 +9,8 @@ from treenet_fast.errors import MissingLibraryError
 
 _PACKAGES = {
     "bjontegaard": "bjontegaard",
+    "matplotlib": "matplotlib",
+    "matplotlib.figure": "matplotlib",
     "pillow_heif": "pillow-heif",
     "pytorch_msssim": "pytorch-msssim",
     "torch": "torch",
@@ -27,5 +29,5 @@ def library(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingLibraryError(
-            f"this needs the PyPI package {package}: pip install {package}, or all of 'treenet-fast[bench]'"
+            f"this needs the PyPI package {package}: pip install {package}, or all of 'treenet-fast[eval]'"
         ) from error
