@@ -35,13 +35,13 @@ STREAM_SUFFIX = ".tnf"
 _MAX_STREAM_BYTES = 27 + (1 << 28) - 1  # the longest header and the most it can announce (SPEC §8)
 
 
-# Commands that live in modules of their own, which need more than the package does: where, the extra of the package
-# that has what they need, and what they do.
-_NEED_TORCH = {
-    "train": ("treenet_fast.training.command", "train", "train a network on a folder of photographs"),
-    "export": ("treenet_fast.quantise.command", "train", "make a model file of a trained network"),
-    "latents": ("treenet_fast.evaluation.latents_command", "eval", "what each latent of an image holds and costs"),
-    "complexity": ("treenet_fast.evaluation.complexity_command", "eval", "what the network computes, module by module"),
+# Commands that live in modules of their own, which need more than the package does: where, what they do, and the extra
+# that has what they need.
+_NEED_MORE = {
+    "train": ("treenet_fast.training.command", "train a network on a folder of photographs", "train"),
+    "export": ("treenet_fast.quantise.command", "make a model file of a trained network", "train"),
+    "latents": ("treenet_fast.evaluation.latents_command", "what each latent of an image holds and costs", "eval"),
+    "complexity": ("treenet_fast.evaluation.complexity_command", "what the network computes, module by module", "eval"),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what could break a line, or a terminal
 
@@ -104,7 +104,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="print one JSON object")
     show.set_defaults(run=_info)
 
-    for name, (_, _, text) in _NEED_TORCH.items():
+    for name, (_, text, _) in _NEED_MORE.items():
         needs_torch = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == command:
             module = _torch_command(name)
@@ -114,7 +114,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
 
 
 def _torch_command(name: str) -> ModuleType:
-    module, extra, _ = _NEED_TORCH[name]
+    module, _, extra = _NEED_MORE[name]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -8,6 +8,6 @@
 - `latents`, `latent_figures`: what each latent of an image shows and costs
 - `complexity`: parameters and work of the network, beside the published ones
 
-Importing these needs what the codec needs. The libraries of `pip install 'treenet-fast[bench]'` (and torch) are loaded
+Importing these needs what the codec needs. The libraries of `pip install 'treenet-fast[eval]'` (and torch) are loaded
 when a function first needs one; where it is missing, the error says what to install.
 """
