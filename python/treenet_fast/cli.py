@@ -41,6 +41,8 @@ _NEED_MORE = {
     "train": ("treenet_fast.training.command", "train a network on a folder of photographs", "train"),
     "export": ("treenet_fast.quantise.command", "make a model file of a trained network", "train"),
     "eval": ("treenet_fast.evaluation.command", "compare the models with other codecs on a folder of images", "eval"),
+    "latents": ("treenet_fast.evaluation.latents_command", "what each latent of an image holds and costs", "eval"),
+    "complexity": ("treenet_fast.evaluation.complexity_command", "what the network computes, module by module", "eval"),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what could break a line, or a terminal
 

@@ -10,7 +10,7 @@ import torch
 from synthetic import synthetic_image, synthetic_integer_model
 from treenet_fast import models, reference
 from treenet_fast.model_file import IntegerModel
-from treenet_fast.reference.rate import gaussian_bits
+from treenet_fast.reference.rate import coded_bits, gaussian_bits, symbol_bits
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,37 @@ def test_hyper_latents_cost_their_frequency() -> None:
             expected += 8 - math.log2(frequency[i, count[i]])
             assert 0 <= k - count[i] < 64 or 0 < -k <= 64
     assert reference.information_content(trace_of(model, z), model) == pytest.approx(expected)
+
+
+def test_symbols_cost_their_tables_frequency() -> None:
+    """At both ends of a table, and beyond them by 1, and by as much as an escape of two bytes has."""
+    model = synthetic_integer_model(0)
+    index = 40
+    offset, count = (int(model.tensors[f"entropy.gaussian.{name}"][index]) for name in ("offset", "count"))
+    frequency = model.tensors["entropy.gaussian.frequency"][index]
+    first, last, escape = (16 - math.log2(frequency[k]) for k in (0, count - 1, count))
+    end = offset + count
+    symbols = torch.tensor([[offset, end - 1, offset - 1], [end, offset - 65, end + 64]])
+    bits = symbol_bits(symbols, torch.tensor(index), model)
+    assert bits == pytest.approx(np.array([[first, last, escape + 8], [escape + 8, escape + 16, escape + 16]]))
+
+
+def test_skipped_symbols_cost_nothing() -> None:
+    model = synthetic_integer_model(0)
+    skip = int(model.tensors["entropy.skip"][0])
+    assert skip > 0
+    trace = trace_of(model, 3)
+    trace["index.2"][0, 0, 5:7] = torch.tensor([skip - 1, skip])
+    bits = coded_bits(trace, model)
+    table = model.tensors["entropy.gaussian.frequency"][skip], model.tensors["entropy.gaussian.offset"][skip]
+    cost = 16 - math.log2(table[0][-table[1]])  # of a zero
+    for b, latent in enumerate(bits):
+        expected = np.zeros((1, 1, 32))
+        expected[0, 0, 6] = cost if b == 2 else 0
+        assert latent.latent == pytest.approx(expected)
+    assert sum(float(latent.hyper_latent.sum()) for latent in bits) == pytest.approx(
+        reference.information_content(trace_of(model, 3), model)
+    )
 
 
 def test_streams_of_the_shipped_model_are_near_their_information_content() -> None:

@@ -8,8 +8,10 @@
 - `workers`: measuring in processes
 - `plots`, `figures`, `sheet`: curves, and crops side by side
 - `command`: `treenet-fast eval`, which does all of this
+- `latents`, `latent_figures`: what each latent of an image shows and costs
+- `complexity`: parameters and work of the network, beside the published ones
 
-Importing these needs what the codec needs; `float_network` alone needs torch. The libraries of
-`pip install 'treenet-fast[eval]'` are loaded when a function first needs one; where it is missing, the error says what
-to install.
+Importing these needs what the codec needs; `float_network`, `latents` and `complexity` need torch, too. The libraries
+of `pip install 'treenet-fast[eval]'` are loaded when a function first needs one; where it is missing, the error says
+what to install.
 """
