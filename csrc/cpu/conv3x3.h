@@ -28,9 +28,9 @@ class Conv3x3 {
   // An element of 8 bits is multiplied faster as it is.
   static constexpr bool kInPairs = kWinograd && sizeof(Element) == 2;
   static constexpr int kOutputs = kScale == 2 ? 64 : 32;  // of a register tile
-  // Rows that a row needs to be known up to, below its own input row, if that is `row`.
-  static std::int32_t last_line(std::int32_t row) { return (kInPairs ? row | 1 : row) + 1; }
+  // The first and the last input line that must be known to compute input row `row`.
   static std::int32_t first_line(std::int32_t row) { return (kInPairs ? row & ~1 : row) - 1; }
+  static std::int32_t last_line(std::int32_t row) { return (kInPairs ? row | 1 : row) + 1; }
 
   // For `columns` columns of the output at most, a multiple of kScale.
   static Conv3x3 make(Arena& arena, std::int32_t columns) {

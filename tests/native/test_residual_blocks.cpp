@@ -1,0 +1,231 @@
+// Residual blocks on every instruction set against the plain one, where Winograd's algorithm is at its limits: numbers
+// of 14 bits and beyond, extreme weights, tiles and rows of any place and number.
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "check.h"
+#include "cpu/dispatch.h"
+#include "cpu/packed_model.h"
+#include "cpu/row_sharing.h"
+#include "cpu/tensor.h"
+#include "random_model.h"
+
+namespace treenet::cpu {
+namespace {
+
+// Weights of +-127 and -128 alone, and outputs that do not all end at the bounds for it; features in the blocks of the
+// analysis may.
+std::shared_ptr<const Model> extreme_model() {
+  testing::RandomModel random(7);
+  for (const auto& [name, tensor] : random.tensors) {
+    if (!name.starts_with("synthesis.level") && !name.starts_with("analysis.level")) continue;
+    if (name.starts_with("analysis") && name.ends_with(".conv1.multiplier")) continue;
+    const auto size = static_cast<std::size_t>(
+        std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1}, std::multiplies<>()));
+    if (name.ends_with(".weight")) {
+      std::int8_t* weights = random.data<std::int8_t>(name);
+      for (std::size_t i = 0; i < size; ++i) weights[i] = weights[i] < -40 ? -128 : weights[i] < 40 ? 127 : -127;
+    } else if (name.ends_with(".multiplier") || name.ends_with(".numerator")) {
+      float* factors = random.data<float>(name);
+      for (std::size_t i = 0; i < size; ++i) factors[i] /= 16;
+    }
+  }
+  return random.make();
+}
+
+const PackedModel& packed_for(const std::string& isa) {
+  static const std::shared_ptr<const Model> model = extreme_model();
+  static std::map<std::string, std::unique_ptr<PackedModel>> packed;
+  if (!packed.contains(isa)) packed[isa] = std::make_unique<PackedModel>(*model, kernels_for(isa));
+  return *packed[isa];
+}
+
+// Numbers [height, width, channels].
+template <class T>
+struct Image {
+  int height, width, channels;
+  std::vector<T> numbers;
+
+  Image(int height, int width, int channels, const std::function<int(std::size_t)>& value)
+      : height(height), width(width), channels(channels), numbers(static_cast<std::size_t>(height) * width * channels) {
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<T>(value(i));
+  }
+  T* at(int row, int column) { return &numbers[(static_cast<std::size_t>(row) * width + column) * channels]; }
+};
+
+using Wide = Image<std::int16_t>;
+using Narrow = Image<std::uint8_t>;
+
+Wide wide(int height, int width, const std::function<int(std::size_t)>& value) {
+  return {height, width, kChannels, value};
+}
+
+// Up to `size` above or below zero.
+std::function<int(std::size_t)> within(int size, unsigned seed) {
+  return [random = std::mt19937(seed), size](std::size_t) mutable {
+    return static_cast<int>(random() % (2 * size)) - size;
+  };
+}
+
+// A kernel's output and its sums.
+template <class T>
+struct Output {
+  std::vector<T> numbers;
+  std::array<std::int64_t, kChannels> sums;
+  bool operator==(const Output&) const = default;
+};
+
+using Kernel = std::function<void(const PackedModel&, const KernelTable&, const Plane& in, const Plane& out,
+                                  const Tile&, std::int64_t* sums, void* scratch)>;
+
+// A block by its tensors' types, the size of its output, and its tiles.
+template <class T>
+struct Block {
+  bool down;
+  int channels;  // of the output
+  Kernel kernel;
+
+  int widest(const KernelTable& kernels) const { return down ? kernels.down_tile_columns : kernels.up_tile_columns; }
+
+  // All of the output, computed in tiles of `columns` at most and in parts that begin at `starts`.
+  template <class Stored>
+  Output<T> run(const std::string& isa, Image<Stored> in, int columns, std::vector<int> starts) const {
+    const KernelTable& kernels = kernels_for(isa);
+    const int height = down ? in.height / 2 : 2 * in.height, width = down ? in.width / 2 : 2 * in.width;
+    Output<T> output{std::vector<T>(static_cast<std::size_t>(height) * width * channels), {}};
+    AlignedBuffer scratch(kernels.scratch_bytes());
+    const Tiling tiling(width, std::min(columns, widest(kernels)));
+    starts.push_back(height);
+    for (std::size_t part = 0; part + 1 < starts.size(); ++part) {
+      RowSharing sharing(tiling.across, starts[part], starts[part + 1], 1);
+      for (int index; sharing.begin(0, index);) {
+        kernel(packed_for(isa), kernels, {in.numbers.data(), in.height, in.width, in.channels},
+               {output.numbers.data(), height, width, channels}, tiling.tile(index, {&sharing, 0}), output.sums.data(),
+               scratch.as<void>());
+      }
+    }
+    return output;
+  }
+
+  template <class Stored>
+  void same_everywhere(const Image<Stored>& in) const {
+    const Output<T> expected = run("scalar", in, 384, {0});
+    // Not all of it at the bounds.
+    CHECK(std::set<T>(expected.numbers.begin(), expected.numbers.end()).size() > 16);
+    const int height = down ? in.height / 2 : 2 * in.height;
+    for (const std::string& isa : usable_isas()) {
+      if (isa == "scalar") continue;
+      for (const std::vector<int>& starts : {std::vector<int>{0}, {0, 1, 3}, {0, 2}, {0, 5, 6}}) {
+        if (starts.back() >= height) continue;
+        for (const int columns : {384, 24}) CHECK(run(isa, in, columns, starts) == expected);
+      }
+    }
+  }
+};
+
+const Block<std::int16_t> down_s16{true, kChannels,
+                                   [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
+                                     kernels.residual_down_s16(packed.analysis[1][0], rest...);
+                                   }};
+const Block<std::int16_t> down_image{true, kChannels,
+                                     [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
+                                       kernels.residual_down_image(packed.analysis[0][0], rest...);
+                                     }};
+const Block<std::int16_t> up_s16_s16{false, kChannels,
+                                     [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
+                                       kernels.residual_up_s16_s16(packed.synthesis[1][0], rest...);
+                                     }};
+const Block<std::uint8_t> up_s16_u8{false, kChannels,
+                                    [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
+                                      kernels.residual_up_s16_u8(packed.synthesis[2][0], rest...);
+                                    }};
+const Block<std::int16_t> up_u8_s16{false, kChannels,
+                                    [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
+                                      kernels.residual_up_u8_s16(packed.synthesis[3][0], rest...);
+                                    }};
+const Block<std::uint8_t> output{
+    false, 3,
+    [](const PackedModel& packed, const KernelTable& kernels, const Plane& in, const Plane& out, const Tile& tile,
+       std::int64_t*,
+       void* scratch) { kernels.residual_up_output(packed.synthesis[3][0], packed.output, in, out, tile, scratch); }};
+
+void same_upwards(const Wide& in) {
+  up_s16_s16.same_everywhere(in);
+  up_s16_u8.same_everywhere(in);
+}
+
+TEST("upsampling: the largest numbers of 14 bits") {
+  std::mt19937 random(1);
+  same_upwards(wide(9, 30, [&](std::size_t) { return random() % 2 != 0 ? 8191 : -8192; }));
+}
+
+TEST("upsampling: the largest numbers of 14 bits, all the same, and in turn") {
+  for (const bool in_turn : {false, true}) {
+    same_upwards(wide(6, 26, [&](std::size_t i) { return in_turn && i / kChannels % 2 == 0 ? 8191 : -8192; }));
+  }
+}
+
+TEST("upsampling: numbers of just more than 14 bits") {
+  std::mt19937 random(2);
+  same_upwards(wide(9, 30, [&](std::size_t) { return random() % 2 != 0 ? 8192 : -8193; }));
+}
+
+TEST("upsampling: one number of more than 14 bits, in any column") {
+  for (const int width : {22, 28}) {
+    for (int column = 0; column < width; ++column) {
+      const int row = column % 8;
+      Wide in = wide(8, width, within(8192, column));
+      in.at(row, column)[7 * column % kChannels] = column % 2 == 0 ? 32767 : -32768;
+      same_upwards(in);
+    }
+  }
+}
+
+TEST("upsampling: numbers of all 16 bits, images of a few pixels, and the widest tiles") {
+  for (const auto& [height, width] : {std::pair{1, 1}, {1, 2}, {2, 1}, {3, 3}, {5, 13}, {3, 192}, {3, 205}}) {
+    for (const int size : {4096, 32768}) same_upwards(wide(height, width, within(size, 1000 * height + width)));
+  }
+}
+
+TEST("upsampling of 8 bits, alone and with the output convolution, up to the widest tiles") {
+  for (const auto& [height, width] : {std::pair{2, 3}, {5, 13}, {9, 30}, {3, 192}, {2, 576}}) {
+    std::mt19937 random(1000 * height + width);
+    const Narrow in(height, width, kChannels, [&](std::size_t) { return static_cast<int>(random() % 256); });
+    up_u8_s16.same_everywhere(in);
+    output.same_everywhere(in);
+  }
+}
+
+TEST("downsampling: features that fit 14 bits everywhere, in some lines, and hardly anywhere") {
+  for (const int size : {200, 1000, 2000, 4000, 32768}) {
+    for (const auto& [height, width] : {std::pair{2, 2}, {6, 10}, {18, 58}}) {
+      down_s16.same_everywhere(wide(height, width, within(size, size + width)));
+    }
+  }
+}
+
+TEST("downsampling: features of more than 14 bits in any column") {
+  for (int column = 0; column < 56; ++column) {
+    Wide in = wide(14, 56, within(100, column));
+    std::fill_n(in.at(column % 14, column), kChannels, column % 2 == 0 ? 32767 : -32768);
+    down_s16.same_everywhere(in);
+  }
+}
+
+TEST("downsampling an image, and the widest tiles") {
+  for (const auto& [height, width] : {std::pair{2, 2}, {10, 26}, {6, 384}, {6, 770}}) {
+    std::mt19937 random(1000 * height + width);
+    down_image.same_everywhere(Narrow(height, width, 3, [&](std::size_t) { return static_cast<int>(random() % 256); }));
+    down_s16.same_everywhere(wide(height, width, within(1500, width)));
+  }
+}
+
+}  // namespace
+}  // namespace treenet::cpu
