@@ -5,7 +5,7 @@
 The float model runs its networks alone, without entropy coding, on random weights (which do not change its speed): at
 Kodak's size in both of PyTorch's memory formats and compiled, else in channels_last, which is the faster one. The other
 codecs make files of about this one's size, by the quality that gives such a file of the picture of Kodak's size; they
-run on as many threads as their libraries choose, which is one for JPEG and WebP and all cores for AVIF and HEIC.
+run on as many threads as their libraries choose: one for JPEG and WebP, all cores for HEIC and JPEG XL. AVIF has one.
 """
 
 from collections.abc import Callable
