@@ -60,7 +60,7 @@ class Fuser {
   void attend(const PackedAttention& attention, const float* global, const T* p0, const T* p1, T* out) {
     const std::uint8_t* taps[2] = {as_line(p0, lines_[0]), p1 != nullptr ? as_line(p1, lines_[1]) : nullptr};
     conv_block<Line, kHidden, kChannels * sizeof(Line)>(taps, attention.local1, 0, 0, accumulators_);
-    requantise_block<kHidden, false>(accumulators_, attention.local1, 0, 0, 0, 255, hidden_);
+    requantise_block<kHidden, false, std::uint8_t>(accumulators_, attention.local1, 0, 0, hidden_);
     for (int i = 0; i < kFusionPixels; i += kBlockPixels) {
       const std::uint8_t* hidden = bytes(hidden_ + i * kHidden);
       conv_block<U8Line, 32, kHidden * sizeof(U8Line)>(&hidden, attention.local2, 0, 0, accumulators_);

@@ -40,9 +40,9 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
         for (std::int32_t b = 0; b < conv.blocks; ++b) {
           conv_block<std::int16_t, 32, 0>(taps, conv, b, step, accumulators);
           if (leaky) {
-            requantise_block<32, true>(accumulators, conv, b, 0, -32768, 32767, block);
+            requantise_block<32, true, std::int16_t>(accumulators, conv, b, 0, block);
           } else {
-            requantise_block<32, false>(accumulators, conv, b, 0, -32768, 32767, block);
+            requantise_block<32, false, std::int16_t>(accumulators, conv, b, 0, block);
           }
           // Outputs [32 b, 32 b + 32) of `count` pixels. In a shuffle, output o is channel o mod n of (dy, dx) = o / n;
           // 16 divides every n here, so halves of a block stay together.
@@ -126,7 +126,7 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
         for (std::int32_t b = 0; b < parameters.context.blocks; ++b) {
           conv_block<std::int16_t, 32, 2 * kChannels * sizeof(std::int16_t)>(taps, parameters.context, b, 0,
                                                                              accumulators);
-          requantise_block<32, false>(accumulators, parameters.context, b, 0, -32768, 32767, block);
+          requantise_block<32, false, std::int16_t>(accumulators, parameters.context, b, 0, block);
           store(features + kPsiChannels, b);
         }
       }
@@ -136,7 +136,7 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
         const std::uint8_t* tap = bytes(from);
         for (std::int32_t b = 0; b < layer->blocks; ++b) {
           conv_block<std::int16_t, 32, kStep>(&tap, *layer, b, 0, accumulators);
-          requantise_block<32, true>(accumulators, *layer, b, 0, -32768, 32767, block);
+          requantise_block<32, true, std::int16_t>(accumulators, *layer, b, 0, block);
           store(to, b);
         }
         std::int16_t* other = from;
@@ -145,15 +145,15 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
       }
       const std::uint8_t* tap = bytes(from);
       conv_block<std::int16_t, 32, kStep>(&tap, last, 0, 0, accumulators);
-      requantise_block<32, false>(accumulators, last, 0, 0, -32768, 32767, block);
+      requantise_block<32, false, std::int16_t>(accumulators, last, 0, 0, block);
       for (std::int32_t k = 0; k < count; ++k) {
         std::memcpy(mean_row + static_cast<std::ptrdiff_t>(start + 2 * (i + k)) * 32, block + 32 * k, 64);
       }
       conv_block<std::int16_t, 32, kStep>(&tap, last, 1, 0, accumulators);
-      requantise_block<32, false>(accumulators, last, 1, 0, 0, 32767, block);
+      requantise_block<32, false, std::int16_t>(accumulators, last, 1, 0, block);
       for (std::int32_t k = 0; k < count; ++k) {
         std::uint8_t* at = index_row + static_cast<std::ptrdiff_t>(start + 2 * (i + k)) * 32;
-        for (int c = 0; c < 32; ++c) at[c] = parameters.scale_index[block[32 * k + c]];
+        for (int c = 0; c < 32; ++c) at[c] = parameters.scale_index[block[32 * k + c] < 0 ? 0 : block[32 * k + c]];
       }
     }
   }

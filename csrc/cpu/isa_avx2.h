@@ -85,18 +85,26 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
   conv_span<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
 }
 
-inline __m256i round_clamped(__m256 value, __m256 low, __m256 high, __m256i zero_point) {
-  return _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(value, low), high)), zero_point);
+// rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.
+inline __m256i round_to_pack(__m256 value) {
+  return _mm256_cvtps_epi32(_mm256_min_ps(value, _mm256_set1_ps(32767.0f)));
 }
 
-// Eight values that fit the type, from 32 bits.
-inline void store8(std::int16_t* to, __m256i values) {
-  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), packed);
+// Packs go by 128 bits; this restores the order.
+inline __m256i pack(__m256i first, __m256i second) {
+  return _mm256_permute4x64_epi64(_mm256_packs_epi32(first, second), 0xd8);
 }
-inline void store8(std::uint8_t* to, __m256i values) {
-  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(packed, packed));
+// 16 values of 16 bits with the zero point, clamped to the range of an activation. That of s16 has zero point 0.
+template <class Activation>
+inline __m256i clamped16(__m256i values, __m256i zero_point) {
+  if constexpr (sizeof(Activation) == 2) return values;
+  const __m256i added = _mm256_adds_epi16(values, zero_point);
+  return _mm256_min_epi16(_mm256_max_epi16(added, _mm256_setzero_si256()), _mm256_set1_epi16(255));
+}
+inline void store16(std::int16_t* to, __m256i values) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), values); }
+inline void store16(std::uint8_t* to, __m256i values) {
+  const __m128i packed = _mm_packus_epi16(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), packed);
 }
 inline __m256i load8(const std::int16_t* from) {
   return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
@@ -105,61 +113,68 @@ inline __m256i load8(const std::uint8_t* from) {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
 }
 
-template <int kOutputs, bool kLeaky, class Out>
+template <int kOutputs, bool kLeaky, class Activation, class Out>
 inline void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
-                             std::int32_t zero_point, std::int32_t lo, std::int32_t hi, Out* out) {
-  const __m256 low = _mm256_set1_ps(static_cast<float>(lo - zero_point));
-  const __m256 high = _mm256_set1_ps(static_cast<float>(hi - zero_point));
-  const __m256i zero = _mm256_set1_epi32(zero_point);
-  for (int v = 0; v < kOutputs / 8; ++v) {
-    const __m256 multiplier = _mm256_loadu_ps(conv.multiplier + block * kOutputs + 8 * v);
-    const __m256 negative = _mm256_loadu_ps(conv.multiplier_negative + block * kOutputs + 8 * v);
-    for (int i = 8 * v; i < kBlock; i += kOutputs) {
-      const __m256 value = _mm256_cvtepi32_ps(load_accumulators(accumulators + i));
-      __m256 scaled = _mm256_mul_ps(value, multiplier);
-      // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
-      if constexpr (kLeaky) scaled = _mm256_max_ps(scaled, _mm256_mul_ps(value, negative));
-      store8(out + i, round_clamped(scaled, low, high, zero));
+                             std::int32_t zero_point, Out* out) {
+  const __m256i zero = _mm256_set1_epi16(static_cast<std::int16_t>(zero_point));
+  const float* multiplier = conv.multiplier + block * kOutputs;
+  const float* negative = conv.multiplier_negative + block * kOutputs;
+  for (int o = 0; o < kOutputs; o += 16) {
+    const __m256 scale[2] = {_mm256_loadu_ps(multiplier + o), _mm256_loadu_ps(multiplier + o + 8)};
+    const __m256 negative_scale[2] = {_mm256_loadu_ps(negative + o), _mm256_loadu_ps(negative + o + 8)};
+    for (int i = o; i < kBlock; i += kOutputs) {
+      __m256i rounded[2];
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        const __m256 value = _mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v));
+        __m256 scaled = _mm256_mul_ps(value, scale[v]);
+        // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
+        if constexpr (kLeaky) scaled = _mm256_max_ps(scaled, _mm256_mul_ps(value, negative_scale[v]));
+        rounded[v] = round_to_pack(scaled);
+      }
+      store16(out + i, clamped16<Activation>(pack(rounded[0], rounded[1]), zero));
     }
   }
 }
 
-inline void gdn_prepare_block(const std::int32_t* accumulators, const float* numerator, const float* magnitude,
-                              float* values, std::int16_t* squares) {
+inline void gdn_squares_block(const std::int32_t* accumulators, const float* magnitude, std::int16_t* squares) {
   const __m256 limit = _mm256_set1_ps(181.0f), sign = _mm256_set1_ps(-0.0f);
-  for (int v = 0; v < 4; ++v) {
-    const __m256 scale = _mm256_loadu_ps(numerator + 8 * v), size = _mm256_loadu_ps(magnitude + 8 * v);
-    for (int i = 8 * v; i < kBlock; i += kChannels) {
-      const __m256 value = _mm256_cvtepi32_ps(load_accumulators(accumulators + i));
-      _mm256_store_ps(values + i, _mm256_mul_ps(value, scale));
-      const __m256 magnitudes = _mm256_mul_ps(_mm256_andnot_ps(sign, value), size);
-      const __m256i k = _mm256_cvtps_epi32(_mm256_min_ps(magnitudes, limit));
-      store8(squares + i, _mm256_mullo_epi32(k, k));
+  for (int o = 0; o < kChannels; o += 16) {
+    const __m256 size[2] = {_mm256_loadu_ps(magnitude + o), _mm256_loadu_ps(magnitude + o + 8)};
+    for (int i = o; i < kBlock; i += kChannels) {
+      __m256i rounded[2];
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        const __m256 value = _mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v));
+        const __m256 sized = _mm256_mul_ps(_mm256_andnot_ps(sign, value), size[v]);
+        rounded[v] = _mm256_cvtps_epi32(_mm256_min_ps(sized, limit));
+      }
+      const __m256i k = pack(rounded[0], rounded[1]);
+      store16(squares + i, _mm256_mullo_epi16(k, k));
     }
   }
 }
 
-template <bool kInverse>
-inline void gdn_finish_block(const std::int32_t* norms, float* values) {
-  for (int i = 0; i < kBlock; i += 8) {
-    const __m256 root = _mm256_sqrt_ps(_mm256_cvtepi32_ps(load_accumulators(norms + i)));
-    const __m256 value = _mm256_load_ps(values + i);
-    _mm256_store_ps(values + i, kInverse ? _mm256_mul_ps(value, root) : _mm256_div_ps(value, root));
-  }
-}
-
-template <int kOutputs, class Out>
-inline void add_skip_block(const float* values, const std::int32_t* accumulators, const float* multiplier,
-                           std::int32_t zero_point, Out* out) {
-  constexpr std::int32_t kLow = sizeof(Out) == 1 ? 0 : -32768, kHigh = sizeof(Out) == 1 ? 255 : 32767;
-  const __m256 low = _mm256_set1_ps(static_cast<float>(kLow - zero_point));
-  const __m256 high = _mm256_set1_ps(static_cast<float>(kHigh - zero_point));
-  const __m256i zero = _mm256_set1_epi32(zero_point);
-  for (int v = 0; v < kOutputs / 8; ++v) {
-    const __m256 scale = _mm256_loadu_ps(multiplier + 8 * v);
-    for (int i = 8 * v; i < kBlock; i += kOutputs) {
-      const __m256 skip = _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i)), scale);
-      store8(out + i, round_clamped(_mm256_add_ps(_mm256_load_ps(values + i), skip), low, high, zero));
+template <bool kInverse, int kOutputs, class Out>
+inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const std::int32_t* norms,
+                               const std::int32_t* skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+  const __m256i zero = _mm256_set1_epi16(static_cast<std::int16_t>(zero_point));
+  const auto load = [](const std::int32_t* from) { return _mm256_cvtepi32_ps(load_accumulators(from)); };
+  for (int o = 0; o < kOutputs; o += 16) {
+    const int c = o % kChannels;
+    const __m256 scale[2] = {_mm256_loadu_ps(numerator + c), _mm256_loadu_ps(numerator + c + 8)};
+    const __m256 skip_scale[2] = {_mm256_loadu_ps(multiplier + o), _mm256_loadu_ps(multiplier + o + 8)};
+    for (int i = o; i < kBlock; i += kOutputs) {
+      __m256i rounded[2];
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        const int at = i + 8 * v;
+        const __m256 root = _mm256_sqrt_ps(load(norms + at));
+        const __m256 value = _mm256_mul_ps(load(accumulators + at), scale[v]);
+        const __m256 normalised = kInverse ? _mm256_mul_ps(value, root) : _mm256_div_ps(value, root);
+        rounded[v] = round_to_pack(_mm256_add_ps(normalised, _mm256_mul_ps(load(skip + at), skip_scale[v])));
+      }
+      store16(out + i, clamped16<Out>(pack(rounded[0], rounded[1]), zero));
     }
   }
 }
@@ -255,10 +270,13 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
 }
 
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
-  const __m256 low = _mm256_set1_ps(-32768.0f), high = _mm256_set1_ps(32767.0f);
-  for (int c = 0; c < kChannels; c += 8) {
-    const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(load8(in + c)), _mm256_loadu_ps(gain + c));
-    store8(out + c, round_clamped(value, low, high, _mm256_setzero_si256()));
+  for (int c = 0; c < kChannels; c += 16) {
+    __m256i rounded[2];
+    for (int v = 0; v < 2; ++v) {
+      const __m256 value = _mm256_cvtepi32_ps(load8(in + c + 8 * v));
+      rounded[v] = round_to_pack(_mm256_mul_ps(value, _mm256_loadu_ps(gain + c + 8 * v)));
+    }
+    store16(out + c, pack(rounded[0], rounded[1]));
   }
 }
 

@@ -65,17 +65,28 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
   }
 }
 
-// rne of values clamped to integer bounds, plus the zero point.
-inline __m512i round_clamped(__m512 value, __m512 low, __m512 high, __m512i zero_point) {
-  return _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, low), high)), zero_point);
+// rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.
+inline __m512i round_to_pack(__m512 value) {
+  return _mm512_cvtps_epi32(_mm512_min_ps(value, _mm512_set1_ps(32767.0f)));
 }
 
-inline void store16(std::uint8_t* to, __m512i values) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values));
+// Packs go by 128 bits; these restore the order.
+inline __m512i pack(__m512i first, __m512i second) {
+  const __m512i in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+  return _mm512_permutexvar_epi64(in_order, _mm512_packs_epi32(first, second));
 }
-inline void store16(std::int16_t* to, __m512i values) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(values));
+// Stores 64 values, with the zero point and clamped to the type's range. That of s16 is 0.
+inline void store64(std::int16_t* to, const __m512i (&values)[4], __m512i) {
+  _mm512_storeu_si512(to, pack(values[0], values[1]));
+  _mm512_storeu_si512(to + 32, pack(values[2], values[3]));
 }
+inline void store64(std::uint8_t* to, const __m512i (&values)[4], __m512i zero_point) {
+  const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(values[0], values[1]), zero_point);
+  const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(values[2], values[3]), zero_point);
+  _mm512_storeu_si512(to, _mm512_permutexvar_epi32(in_order, _mm512_packus_epi16(first, second)));
+}
+
 inline __m512i load16(const std::uint8_t* from) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
@@ -83,64 +94,72 @@ inline __m512i load16(const std::int16_t* from) {
   return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
 
-template <int kOutputs, bool kLeaky, class Out>
+// Parameters of `kChannelCount` channels, for vectors of values that lie pixel by pixel.
+template <int kChannelCount>
+struct PerChannel {
+  static constexpr int kVectors = kChannelCount / 16;
+  __m512 vectors[kVectors];
+
+  explicit PerChannel(const float* parameters) {
+    for (int v = 0; v < kVectors; ++v) vectors[v] = _mm512_loadu_ps(parameters + 16 * v);
+  }
+  __m512 operator[](int v) const { return vectors[v % kVectors]; }
+};
+
+template <int kOutputs, bool kLeaky, class Activation, class Out>
 inline void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
-                             std::int32_t zero_point, std::int32_t lo, std::int32_t hi, Out* out) {
-  const __m512 low = _mm512_set1_ps(static_cast<float>(lo - zero_point));
-  const __m512 high = _mm512_set1_ps(static_cast<float>(hi - zero_point));
-  const __m512i zero = _mm512_set1_epi32(zero_point);
+                             std::int32_t zero_point, Out* out) {
+  static_assert(std::is_same_v<Activation, Out>);
+  const PerChannel<kOutputs> multiplier(conv.multiplier + block * kOutputs);
+  const PerChannel<kOutputs> negative(conv.multiplier_negative + block * kOutputs);
+  const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));
+  for (int i = 0; i < kBlock; i += 64) {
+    __m512i rounded[4];
 #pragma GCC unroll 4
-  for (int v = 0; v < kOutputs / 16; ++v) {
-    const __m512 multiplier = _mm512_loadu_ps(conv.multiplier + block * kOutputs + 16 * v);
-    const __m512 negative = _mm512_loadu_ps(conv.multiplier_negative + block * kOutputs + 16 * v);
-    for (int p = 0; p < kBlock / kOutputs; ++p) {
-      const __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(accumulators + p * kOutputs + 16 * v));
-      __m512 scaled = _mm512_mul_ps(value, multiplier);
+    for (int v = 0; v < 4; ++v) {
+      const __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v));
+      __m512 scaled = _mm512_mul_ps(value, multiplier[v]);
       // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
-      if constexpr (kLeaky) scaled = _mm512_max_ps(scaled, _mm512_mul_ps(value, negative));
-      store16(out + p * kOutputs + 16 * v, round_clamped(scaled, low, high, zero));
+      if constexpr (kLeaky) scaled = _mm512_max_ps(scaled, _mm512_mul_ps(value, negative[v]));
+      rounded[v] = round_to_pack(scaled);
     }
+    store64(out + i, rounded, zero);
   }
 }
 
-inline void gdn_prepare_block(const std::int32_t* accumulators, const float* numerator, const float* magnitude,
-                              float* values, std::int16_t* squares) {
+inline void gdn_squares_block(const std::int32_t* accumulators, const float* magnitude, std::int16_t* squares) {
   const __m512 limit = _mm512_set1_ps(181.0f);
+  const PerChannel<kChannels> size(magnitude);
+  for (int i = 0; i < kBlock; i += 32) {
+    __m512i rounded[2];
 #pragma GCC unroll 2
-  for (int v = 0; v < 2; ++v) {
-    const __m512 scale = _mm512_loadu_ps(numerator + 16 * v), size = _mm512_loadu_ps(magnitude + 16 * v);
-    for (int i = 16 * v; i < kBlock; i += kChannels) {
-      const __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i));
-      _mm512_store_ps(values + i, _mm512_mul_ps(value, scale));
-      const __m512i k = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_mul_ps(_mm512_abs_ps(value), size), limit));
-      store16(squares + i, _mm512_mullo_epi32(k, k));
+    for (int v = 0; v < 2; ++v) {
+      const __m512 value = _mm512_abs_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v)));
+      rounded[v] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_mul_ps(value, size[v]), limit));
     }
+    const __m512i k = pack(rounded[0], rounded[1]);
+    _mm512_store_si512(squares + i, _mm512_mullo_epi16(k, k));
   }
 }
 
-template <bool kInverse>
-inline void gdn_finish_block(const std::int32_t* norms, float* values) {
-  for (int i = 0; i < kBlock; i += 16) {
-    const __m512 root = _mm512_sqrt_ps(_mm512_cvtepi32_ps(_mm512_load_si512(norms + i)));
-    const __m512 value = _mm512_load_ps(values + i);
-    _mm512_store_ps(values + i, kInverse ? _mm512_mul_ps(value, root) : _mm512_div_ps(value, root));
-  }
-}
-
-template <int kOutputs, class Out>
-inline void add_skip_block(const float* values, const std::int32_t* accumulators, const float* multiplier,
-                           std::int32_t zero_point, Out* out) {
-  constexpr std::int32_t kLow = sizeof(Out) == 1 ? 0 : -32768, kHigh = sizeof(Out) == 1 ? 255 : 32767;
-  const __m512 low = _mm512_set1_ps(static_cast<float>(kLow - zero_point));
-  const __m512 high = _mm512_set1_ps(static_cast<float>(kHigh - zero_point));
-  const __m512i zero = _mm512_set1_epi32(zero_point);
+template <bool kInverse, int kOutputs, class Out>
+inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const std::int32_t* norms,
+                               const std::int32_t* skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+  const PerChannel<kChannels> scale(numerator);
+  const PerChannel<kOutputs> skip_scale(multiplier);
+  const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));
+  const auto load = [](const std::int32_t* from) { return _mm512_cvtepi32_ps(_mm512_load_si512(from)); };
+  for (int i = 0; i < kBlock; i += 64) {
+    __m512i rounded[4];
 #pragma GCC unroll 4
-  for (int v = 0; v < kOutputs / 16; ++v) {
-    const __m512 scale = _mm512_loadu_ps(multiplier + 16 * v);
-    for (int i = 16 * v; i < kBlock; i += kOutputs) {
-      const __m512 skip = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i)), scale);
-      store16(out + i, round_clamped(_mm512_add_ps(_mm512_load_ps(values + i), skip), low, high, zero));
+    for (int v = 0; v < 4; ++v) {
+      const int at = i + 16 * v;
+      const __m512 root = _mm512_sqrt_ps(load(norms + at));
+      const __m512 value = _mm512_mul_ps(load(accumulators + at), scale[v]);
+      const __m512 normalised = kInverse ? _mm512_mul_ps(value, root) : _mm512_div_ps(value, root);
+      rounded[v] = round_to_pack(_mm512_add_ps(normalised, _mm512_mul_ps(load(skip + at), skip_scale[v])));
     }
+    store64(out + i, rounded, zero);
   }
 }
 
@@ -188,7 +207,6 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
   const SigmoidTable table(sigmoid);
   const __m512 low = _mm512_set1_ps(-127.0f), high = _mm512_set1_ps(127.0f);
   const __m512i half = _mm512_set1_epi16(128), one = _mm512_set1_epi16(256), rounding = _mm512_set1_epi32(128);
-  const __m512i in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);  // after a pack, which goes by 128 bits
   const __m512 scale[2] = {_mm512_loadu_ps(multiplier), _mm512_loadu_ps(multiplier + 16)};
   const __m512 offset[2] = {_mm512_loadu_ps(global), _mm512_loadu_ps(global + 16)};
   for (int i = 0; i < kBlock; i += kChannels) {
@@ -198,7 +216,7 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
       const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v)), scale[v]);
       rounded[v] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_add_ps(local, offset[v]), low), high));
     }
-    const __m512i l = _mm512_permutexvar_epi64(in_order, _mm512_packs_epi32(rounded[0], rounded[1]));
+    const __m512i l = pack(rounded[0], rounded[1]);
     const __m512i size = table.look_up(_mm512_abs_epi16(l));
     const __m512i weight = _mm512_mask_sub_epi16(_mm512_add_epi16(half, size), _mm512_movepi16_mask(l), half, size);
     const __m512i rest = _mm512_sub_epi16(one, weight);
@@ -212,11 +230,12 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
 }
 
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
-  const __m512 low = _mm512_set1_ps(-32768.0f), high = _mm512_set1_ps(32767.0f);
-  for (int c = 0; c < kChannels; c += 16) {
-    const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(load16(in + c)), _mm512_loadu_ps(gain + c));
-    store16(out + c, round_clamped(value, low, high, _mm512_setzero_si512()));
+  __m512i rounded[2];
+  for (int v = 0; v < 2; ++v) {
+    const __m512 value = _mm512_cvtepi32_ps(load16(in + 16 * v));
+    rounded[v] = round_to_pack(_mm512_mul_ps(value, _mm512_loadu_ps(gain + 16 * v)));
   }
+  _mm512_storeu_si512(out, pack(rounded[0], rounded[1]));
 }
 
 // Four pixels at a time, each four numbers, three of them used. Products are read for whole fours; what lies behind the
@@ -243,7 +262,7 @@ inline void output_pixels(const std::int32_t* above, const std::int32_t* here, c
                                _mm256_inserti128_si256(_mm256_castsi128_si256(sum[2]), sum[3], 1)};
     const __m512i sums = _mm512_inserti64x4(_mm512_castsi256_si512(halves[0]), halves[1], 1);
     const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(sums, bias)), multiplier);
-    const __m128i bytes = _mm512_cvtepi32_epi8(round_clamped(value, low, high, _mm512_setzero_si512()));
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, low), high)));
     const int valid = count - i < 4 ? 3 * (count - i) : 12;
     _mm_mask_storeu_epi8(out + 3 * i, static_cast<__mmask16>((1u << valid) - 1), _mm_shuffle_epi8(bytes, colours));
   }

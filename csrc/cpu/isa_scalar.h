@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "cpu/lines.h"
@@ -55,49 +56,52 @@ void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::in
 
 // conv_span does so for `count` blocks of pixels that follow each other, to as many blocks of accumulators.
 
-// SPEC §2.2, for accumulators of block `block` of `conv`; `lo`, `hi` bound the result with its zero point.
-template <int kOutputs, bool kLeaky, class Out>
+// The bounds of an activation's type, less its zero point.
+template <class Activation>
+struct Bounds {
+  float low, high;
+
+  explicit Bounds(std::int32_t zero_point)
+      : low(static_cast<float>(std::numeric_limits<Activation>::min() - zero_point)),
+        high(static_cast<float>(std::numeric_limits<Activation>::max() - zero_point)) {}
+};
+
+// SPEC §2.2, for accumulators of block `block` of `conv`. `Activation` is the type of the result, and has its bounds;
+// `Out` is what it is kept in. An s16 has zero point 0.
+template <int kOutputs, bool kLeaky, class Activation, class Out>
 void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
-                      std::int32_t zero_point, std::int32_t lo, std::int32_t hi, Out* out) {
+                      std::int32_t zero_point, Out* out) {
   const float* multiplier = conv.multiplier + block * kOutputs;
   const float* negative = conv.multiplier_negative + block * kOutputs;
-  const float low = static_cast<float>(lo - zero_point), high = static_cast<float>(hi - zero_point);
+  const Bounds<Activation> bounds(zero_point);
   for (int i = 0; i < kBlock; ++i) {
     const int o = i % kOutputs;
     const float m = kLeaky && accumulators[i] < 0 ? negative[o] : multiplier[o];
-    out[i] = static_cast<Out>(round_clamped(static_cast<float>(accumulators[i]) * m, low, high) + zero_point);
+    const float value = static_cast<float>(accumulators[i]) * m;
+    out[i] = static_cast<Out>(round_clamped(value, bounds.low, bounds.high) + zero_point);
   }
 }
 
-// SPEC §2.4: u and k * k.
-inline void gdn_prepare_block(const std::int32_t* accumulators, const float* numerator, const float* magnitude,
-                              float* values, std::int16_t* squares) {
+// SPEC §2.4: k * k.
+inline void gdn_squares_block(const std::int32_t* accumulators, const float* magnitude, std::int16_t* squares) {
   for (int i = 0; i < kBlock; ++i) {
-    const float value = static_cast<float>(accumulators[i]);
-    values[i] = value * numerator[i % kChannels];
-    const std::int32_t k = round_clamped(std::fabs(value) * magnitude[i % kChannels], 0.0f, 181.0f);
+    const float size = std::fabs(static_cast<float>(accumulators[i])) * magnitude[i % kChannels];
+    const std::int32_t k = round_clamped(size, 0.0f, 181.0f);
     squares[i] = static_cast<std::int16_t>(k * k);
   }
 }
 
-// SPEC §2.4: g from u (in `values`) and n.
-template <bool kInverse>
-void gdn_finish_block(const std::int32_t* norms, float* values) {
+// SPEC §2.4 from n on, and §2.5, §2.6: clamp(rne(g + s) + zero point), s from the accumulators of `skip`.
+template <bool kInverse, int kOutputs, class Out>
+void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const std::int32_t* norms,
+                        const std::int32_t* skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+  const Bounds<Out> bounds(zero_point);
   for (int i = 0; i < kBlock; ++i) {
     const float root = std::sqrt(static_cast<float>(norms[i]));
-    values[i] = kInverse ? values[i] * root : values[i] / root;
-  }
-}
-
-// SPEC §2.5, §2.6: out = clamp(rne(g + s) + zero point).
-template <int kOutputs, class Out>
-void add_skip_block(const float* values, const std::int32_t* accumulators, const float* multiplier,
-                    std::int32_t zero_point, Out* out) {
-  constexpr std::int32_t kLow = sizeof(Out) == 1 ? 0 : -32768, kHigh = sizeof(Out) == 1 ? 255 : 32767;
-  const float low = static_cast<float>(kLow - zero_point), high = static_cast<float>(kHigh - zero_point);
-  for (int i = 0; i < kBlock; ++i) {
-    const float skip = static_cast<float>(accumulators[i]) * multiplier[i % kOutputs];
-    out[i] = static_cast<Out>(round_clamped(values[i] + skip, low, high) + zero_point);
+    const float value = static_cast<float>(accumulators[i]) * numerator[i % kChannels];
+    const float normalised = kInverse ? value * root : value / root;
+    const float added = static_cast<float>(skip[i]) * multiplier[i % kOutputs];
+    out[i] = static_cast<Out>(round_clamped(normalised + added, bounds.low, bounds.high) + zero_point);
   }
 }
 

@@ -23,7 +23,7 @@ class ResidualDown {
     conv2_ = Plain::make(arena, columns_);
     accumulators_ = arena.take<std::int32_t>(kBlock);
     squares_ = arena.take<std::int16_t>(kBlock);
-    gdn_ = GdnBlock::make(arena);
+    norms_ = arena.take<std::int32_t>(kBlock);
     result_ = arena.take<std::int16_t>(kBlock);
     next_middle_ = Plain::first_line(first_row);
     next_input_ = 2 * next_middle_ - 1;
@@ -33,14 +33,17 @@ class ResidualDown {
   void row(std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
     for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
-      gdn_.prepare(block_.gdn, conv2_.span(block_.conv2, middle_, 0, row, i, 1, columns_), squares_);
-      gdn_.finish<false>();
+      const std::int32_t* values = conv2_.span(block_.conv2, middle_, 0, row, i, 1, columns_);
+      gdn_norms(block_.gdn, values, squares_, norms_);
       const std::uint8_t* skip = bytes(input_.at(2 * row) + (2 * i + 3) * kLineChannels);
       conv_block<Element, 32, kStride>(&skip, block_.skip, 0, 0, accumulators_);
       const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-      add_skip_block<32>(gdn_.values, accumulators_, block_.skip.multiplier, 0, result_);
-      std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(std::int16_t));
-      add_to_sums(result_, count, sums);
+      std::int16_t* to = dst + static_cast<std::ptrdiff_t>(i) * kChannels;
+      std::int16_t* result = count == kBlockPixels ? to : result_;
+      gdn_add_skip_block<false, 32>(values, block_.gdn.numerator, norms_, accumulators_, block_.skip.multiplier, 0,
+                                    result);
+      if (result != to) std::memcpy(to, result, count * kChannels * sizeof(std::int16_t));
+      add_to_sums(result, count, sums);
     }
   }
 
@@ -70,8 +73,8 @@ class ResidualDown {
         }
       }
       conv_block<Element, 32, kStride>(taps, block_.conv1, 0, 0, accumulators_);
-      requantise_block<32, true>(accumulators_, block_.conv1, 0, 0, -32768, 32767,
-                                 line + static_cast<std::ptrdiff_t>(i) * kChannels);
+      requantise_block<32, true, std::int16_t>(accumulators_, block_.conv1, 0, 0,
+                                               line + static_cast<std::ptrdiff_t>(i) * kChannels);
     }
     if (column_ == 0) fill(line, kChannels, 0);
     if (column_ + columns_ == width) fill(line + (columns_ + 1) * kChannels, kChannels, 0);
@@ -89,7 +92,7 @@ class ResidualDown {
   Plain conv2_;
   std::int32_t* accumulators_;
   std::int16_t* squares_;
-  GdnBlock gdn_;
+  std::int32_t* norms_;
   std::int16_t* result_;
 };
 

@@ -30,7 +30,7 @@ class ResidualUp {
     conv2_ = Plain::make(arena, columns_);
     skip_ = Subpixel::make(arena, columns_);
     squares_ = arena.take<std::int16_t>(kBlock);
-    for (GdnBlock& block : gdn_) block = GdnBlock::make(arena);
+    norms_ = arena.take<std::int32_t>(kSpanBlocks * kBlock);
     result_ = arena.take<Out>(kBlock);
     next_middle_ = Plain::first_line(first_row);
     next_input_ = Subpixel::first_line(next_middle_ >> 1);
@@ -43,16 +43,18 @@ class ResidualUp {
     for (std::int32_t begin = 0; begin < columns_; begin += kSpan) {
       const std::int32_t blocks = blocks_of(columns_ - begin);
       const std::int32_t* values = conv2_.span(block_.conv2, middle_, kChannels, row, begin, blocks, columns_);
-      for (int k = 0; k < blocks; ++k) gdn_[k].prepare(block_.igdn, values + k * kBlock, squares_);
+      for (int k = 0; k < blocks; ++k) gdn_norms(block_.igdn, values + k * kBlock, squares_, norms_ + k * kBlock);
       const std::int32_t* added = skip_.span(block_.skip, input_, input_offset, row, begin, blocks, columns_);
       for (int k = 0; k < blocks; ++k) {
-        gdn_[k].finish<true>();
         const std::int32_t i = begin + k * kBlockPixels;
         const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-        add_skip_block<64>(gdn_[k].values, added + k * kBlock, block_.skip.direct.multiplier + 64 * (row & 1),
-                           block_.output_zero_point, result_);
-        std::memcpy(dst + static_cast<std::ptrdiff_t>(i) * kChannels, result_, count * kChannels * sizeof(Out));
-        if (sums != nullptr) add_to_sums(result_, count, sums);
+        Out* to = dst + static_cast<std::ptrdiff_t>(i) * kChannels;
+        Out* result = count == kBlockPixels ? to : result_;
+        gdn_add_skip_block<true, 64>(values + k * kBlock, block_.igdn.numerator, norms_ + k * kBlock,
+                                     added + k * kBlock, block_.skip.direct.multiplier + 64 * (row & 1),
+                                     block_.output_zero_point, result);
+        if (result != to) std::memcpy(to, result, count * kChannels * sizeof(Out));
+        if (sums != nullptr) add_to_sums(result, count, sums);
       }
     }
   }
@@ -88,8 +90,9 @@ class ResidualUp {
       const std::int32_t* values = conv1_.span(block_.conv1, input_, 0, row, begin, blocks, middle_columns_);
       for (int k = 0; k < blocks; ++k) {
         const std::int32_t column = middle_begin_ + begin + k * kBlockPixels;
-        requantise_block<64, true>(values + k * kBlock, block_.conv1.direct, row & 1, block_.middle_zero_point, 0, 255,
-                                   line + static_cast<std::ptrdiff_t>(column - (column_ - 2)) * kChannels);
+        requantise_block<64, true, std::uint8_t>(
+            values + k * kBlock, block_.conv1.direct, row & 1, block_.middle_zero_point,
+            line + static_cast<std::ptrdiff_t>(column - (column_ - 2)) * kChannels);
       }
     }
     if (column_ == 0) fill(line, 2 * kChannels, block_.middle_zero_point);
@@ -106,7 +109,7 @@ class ResidualUp {
   Subpixel conv1_, skip_;
   Plain conv2_;
   std::int16_t* squares_;
-  GdnBlock gdn_[kSpanBlocks];
+  std::int32_t* norms_;  // of a span
   Out* result_;
 };
 
