@@ -16,7 +16,7 @@ namespace {
 using namespace cpu;
 
 // Random weights take as long as trained ones, if features in the blocks of the analysis are no larger: Winograd's
-// algorithm takes 14 bits (cpu/winograd.h).
+// algorithm takes 14 bits (cpu/winograd_2x2.h).
 const Model& model() {
   static const std::shared_ptr<const Model> made = [] {
     testing::RandomModel random(1);
@@ -252,11 +252,13 @@ class Builder {
     case_.work_.macs += positions * paper_macs(conv);
     (wide ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv);
   }
-  // Of stride 1, in a residual block: with 16 products in place of 36 where Winograd's algorithm computes it.
+  // Of stride 1, in a residual block: by Winograd's algorithms (cpu/conv3x3.h) an s16 with 16 products in place of 36,
+  // and a u8 that is widened with 36 in place of 144.
   void convolution3x3(bool wide, double positions, const Convolution& conv) {
     case_.work_.macs += positions * paper_macs(conv);
-    const bool in_pairs = kernels_.winograd && (wide || kernels_.u8_group == 2);
-    (wide || in_pairs ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv) * (in_pairs ? 4.0 / 9 : 1);
+    const bool widened = kernels_.u8_group == 2;
+    const double share = !kernels_.winograd ? 1 : wide ? 4.0 / 9 : widened ? 1.0 / 4 : 1;
+    (wide || (kernels_.winograd && widened) ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv) * share;
   }
   void normalisation(double positions, const ResidualBlock& block) {
     case_.work_.s16 += positions * static_cast<double>(block.normalisation.gamma.size());

@@ -232,13 +232,27 @@ inline void store_channels(std::uint8_t* to, __m256i values) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), packed);
 }
 
-// In 16 bits: y + ((W * (x - y) + 128) >> 8) is (W * x + (256 - W) * y + 128) >> 8, a sum of two products.
+// y + ((W * (x - y) + 128) >> 8), in 16 bits. vpmulhrsw gives (a * b + 2^14) >> 15.
+inline __m256i blend(__m256i weight, const std::uint8_t* x, const std::uint8_t* y) {
+  const __m256i to = load_channels(x), from = load_channels(y);
+  const __m256i difference = _mm256_slli_epi16(_mm256_sub_epi16(to, from), 7);
+  return _mm256_add_epi16(from, _mm256_mulhrs_epi16(difference, weight));
+}
+// Differences of s16 do not fit; a sum of two products, (W * x + (256 - W) * y + 128) >> 8, is the same.
+inline __m256i blend(__m256i weight, const std::int16_t* x, const std::int16_t* y) {
+  const __m256i rounding = _mm256_set1_epi32(128), rest = _mm256_sub_epi16(_mm256_set1_epi16(256), weight);
+  const __m256i to = load_channels(x), from = load_channels(y);
+  const __m256i first = _mm256_madd_epi16(_mm256_unpacklo_epi16(to, from), _mm256_unpacklo_epi16(weight, rest));
+  const __m256i second = _mm256_madd_epi16(_mm256_unpackhi_epi16(to, from), _mm256_unpackhi_epi16(weight, rest));
+  return _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(first, rounding), 8),
+                            _mm256_srai_epi32(_mm256_add_epi32(second, rounding), 8));
+}
+
 template <class T>
 inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
                         const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
   const SigmoidTable table(sigmoid);
-  const __m256 low = _mm256_set1_ps(-127.0f), high = _mm256_set1_ps(127.0f);
-  const __m256i half = _mm256_set1_epi16(128), one = _mm256_set1_epi16(256), rounding = _mm256_set1_epi32(128);
+  const __m256i half = _mm256_set1_epi16(128), low = _mm256_set1_epi8(-127);
   const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // after packs, which go by 128 bits
   for (int i = 0; i < kBlock; i += kChannels) {
     __m256i rounded[4];
@@ -246,12 +260,11 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
     for (int v = 0; v < 4; ++v) {
       const __m256 local = _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v)),
                                          _mm256_loadu_ps(multiplier + 8 * v));
-      const __m256 sum = _mm256_add_ps(local, _mm256_loadu_ps(global + 8 * v));
-      rounded[v] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(sum, low), high));
+      rounded[v] = round_to_pack(_mm256_add_ps(local, _mm256_loadu_ps(global + 8 * v)));
     }
     const __m256i packed =
         _mm256_packs_epi16(_mm256_packs_epi32(rounded[0], rounded[1]), _mm256_packs_epi32(rounded[2], rounded[3]));
-    const __m256i l = _mm256_permutevar8x32_epi32(packed, in_order);
+    const __m256i l = _mm256_max_epi8(_mm256_permutevar8x32_epi32(packed, in_order), low);
     const __m256i size = table.look_up(_mm256_abs_epi8(l));
     const __m128i sizes[2] = {_mm256_castsi256_si128(size), _mm256_extracti128_si256(size, 1)};
     const __m128i signs[2] = {_mm256_castsi256_si128(l), _mm256_extracti128_si256(l, 1)};
@@ -259,12 +272,8 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
     for (int h = 0; h < 2; ++h) {
       const __m256i weight =
           _mm256_add_epi16(half, _mm256_sign_epi16(_mm256_cvtepu8_epi16(sizes[h]), _mm256_cvtepi8_epi16(signs[h])));
-      const __m256i rest = _mm256_sub_epi16(one, weight);
-      const __m256i to = load_channels(x + i + 16 * h), from = load_channels(y + i + 16 * h);
-      const __m256i first = _mm256_madd_epi16(_mm256_unpacklo_epi16(to, from), _mm256_unpacklo_epi16(weight, rest));
-      const __m256i second = _mm256_madd_epi16(_mm256_unpackhi_epi16(to, from), _mm256_unpackhi_epi16(weight, rest));
-      store_channels(out + i + 16 * h, _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(first, rounding), 8),
-                                                          _mm256_srai_epi32(_mm256_add_epi32(second, rounding), 8)));
+      const int at = i + 16 * h;
+      store_channels(out + at, blend(weight, x + at, y + at));
     }
   }
 }

@@ -200,32 +200,40 @@ inline void store_pixel(std::uint8_t* to, __m512i values) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(values));
 }
 
-// In 16 bits: y + ((W * (x - y) + 128) >> 8) is (W * x + (256 - W) * y + 128) >> 8, a sum of two products.
+// y + ((W * (x - y) + 128) >> 8), in 16 bits. vpmulhrsw gives (a * b + 2^14) >> 15.
+inline __m512i blend(__m512i weight, const std::uint8_t* x, const std::uint8_t* y) {
+  const __m512i to = load_pixel(x), from = load_pixel(y);
+  const __m512i difference = _mm512_slli_epi16(_mm512_sub_epi16(to, from), 7);
+  return _mm512_add_epi16(from, _mm512_mulhrs_epi16(difference, weight));
+}
+// Differences of s16 do not fit; a sum of two products, (W * x + (256 - W) * y + 128) >> 8, is the same.
+inline __m512i blend(__m512i weight, const std::int16_t* x, const std::int16_t* y) {
+  const __m512i rounding = _mm512_set1_epi32(128), rest = _mm512_sub_epi16(_mm512_set1_epi16(256), weight);
+  const __m512i to = load_pixel(x), from = load_pixel(y);
+  const __m512i first =
+      _mm512_dpwssd_epi32(rounding, _mm512_unpacklo_epi16(to, from), _mm512_unpacklo_epi16(weight, rest));
+  const __m512i second =
+      _mm512_dpwssd_epi32(rounding, _mm512_unpackhi_epi16(to, from), _mm512_unpackhi_epi16(weight, rest));
+  return _mm512_packs_epi32(_mm512_srai_epi32(first, 8), _mm512_srai_epi32(second, 8));
+}
+
 template <class T>
 inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
                         const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
   const SigmoidTable table(sigmoid);
-  const __m512 low = _mm512_set1_ps(-127.0f), high = _mm512_set1_ps(127.0f);
-  const __m512i half = _mm512_set1_epi16(128), one = _mm512_set1_epi16(256), rounding = _mm512_set1_epi32(128);
-  const __m512 scale[2] = {_mm512_loadu_ps(multiplier), _mm512_loadu_ps(multiplier + 16)};
-  const __m512 offset[2] = {_mm512_loadu_ps(global), _mm512_loadu_ps(global + 16)};
+  const __m512i half = _mm512_set1_epi16(128), limit = _mm512_set1_epi16(127);
+  const PerChannel<kChannels> scale(multiplier), offset(global);
   for (int i = 0; i < kBlock; i += kChannels) {
     __m512i rounded[2];
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) {
       const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v)), scale[v]);
-      rounded[v] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_add_ps(local, offset[v]), low), high));
+      rounded[v] = round_to_pack(_mm512_add_ps(local, offset[v]));
     }
     const __m512i l = pack(rounded[0], rounded[1]);
-    const __m512i size = table.look_up(_mm512_abs_epi16(l));
+    const __m512i size = table.look_up(_mm512_min_epu16(_mm512_abs_epi16(l), limit));
     const __m512i weight = _mm512_mask_sub_epi16(_mm512_add_epi16(half, size), _mm512_movepi16_mask(l), half, size);
-    const __m512i rest = _mm512_sub_epi16(one, weight);
-    const __m512i to = load_pixel(x + i), from = load_pixel(y + i);
-    const __m512i first =
-        _mm512_dpwssd_epi32(rounding, _mm512_unpacklo_epi16(to, from), _mm512_unpacklo_epi16(weight, rest));
-    const __m512i second =
-        _mm512_dpwssd_epi32(rounding, _mm512_unpackhi_epi16(to, from), _mm512_unpackhi_epi16(weight, rest));
-    store_pixel(out + i, _mm512_packs_epi32(_mm512_srai_epi32(first, 8), _mm512_srai_epi32(second, 8)));
+    store_pixel(out + i, blend(weight, x + i, y + i));
   }
 }
 

@@ -1,7 +1,7 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
-// residual_up.h (with conv3x3.h and winograd.h), fusion.h or hyper.h. The primitives (a block of a convolution, its
+// residual_up.h (with conv3x3.h and winograd*.h), fusion.h or hyper.h. The primitives (a block of a convolution, its
 // requantisation, GDN, blending) are written once for each instruction set, in isa_*.h. kernels_*.cpp joins the two and
 // is the only file compiled with that instruction set's flags.
 //
@@ -44,8 +44,9 @@ struct PackedConv {
   std::int32_t block_bytes;    // weight bytes of a block
 };
 
-// A 3x3 convolution of stride 1, and its weights in Winograd's form where an instruction set has use for them
-// (winograd.h): 1x1 convolutions of s16, block 16 * b + p of point p to the outputs [32 b, 32 b + 32).
+// A 3x3 convolution of stride 1, and its weights in Winograd's form where an instruction set has use for them: 1x1
+// convolutions of s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16 points
+// (winograd_2x2.h), and a u8 that is widened 36 (winograd_4x4.h).
 struct Packed3x3 {
   PackedConv direct, winograd;
 };
@@ -133,7 +134,7 @@ using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out,
 struct KernelTable {
   const char* name;
   std::int32_t u8_group;  // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
-  bool winograd;          // whether residual blocks have Winograd's form of weights for what is s16 in their lines
+  bool winograd;          // whether residual blocks use Winograd's algorithms for what is s16 in their lines
   std::size_t (*scratch_bytes)();
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even

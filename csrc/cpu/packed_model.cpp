@@ -81,7 +81,11 @@ class Packer {
   // Of stride 1, in both forms where both have a use.
   Packed3x3 conv3x3(const Convolution& conv, const Layout& layout) {
     Packed3x3 packed{this->conv(conv, layout), {}};
-    if (winograd_ && (layout.wide_input || u8_group_ == 2)) packed.winograd = winograd(conv, layout);
+    if (winograd_ && layout.wide_input) {
+      packed.winograd = winograd(conv, layout, kTwiceG2x2);
+    } else if (winograd_ && u8_group_ == 2) {
+      packed.winograd = winograd(conv, layout, kG4x4);
+    }
     return packed;
   }
 
@@ -204,10 +208,14 @@ class Packer {
     return order;
   }
 
-  // The points of 4 G g G^T (cpu/winograd.h). The bias is added to what they give.
-  PackedConv winograd(const Convolution& conv, const Layout& layout) {
-    constexpr int kPoints = 16, kOutputs = 32;
-    constexpr int kTwiceG[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
+  // The matrices G of Winograd's algorithms, as cpu/winograd_2x2.h and cpu/winograd_4x4.h have them.
+  static constexpr int kTwiceG2x2[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
+  static constexpr int kG4x4[6][3] = {{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
+
+  // The points of G g G^T. The bias is added to what they give.
+  template <int kSide>
+  PackedConv winograd(const Convolution& conv, const Layout& layout, const int (&G)[kSide][3]) {
+    constexpr int kPoints = kSide * kSide, kOutputs = 32;
     const std::vector<int> order = layout.order.empty() ? model_order(conv) : layout.order;
     PackedConv packed{};
     packed.taps = 1;
@@ -223,7 +231,7 @@ class Packer {
         for (int point = 0; point < kPoints; ++point) {
           int sum = 0;
           for (int u = 0; u < 3; ++u) {
-            for (int v = 0; v < 3; ++v) sum += kTwiceG[point / 4][u] * kTwiceG[point % 4][v] * g[3 * u + v];
+            for (int v = 0; v < 3; ++v) sum += G[point / kSide][u] * G[point % kSide][v] * g[3 * u + v];
           }
           const int block = p / kOutputs * kPoints + point;
           put(weights + static_cast<std::size_t>(block) * packed.block_bytes + (c / 2 * kOutputs + p % kOutputs) * 4,

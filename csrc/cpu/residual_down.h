@@ -48,7 +48,7 @@ class ResidualDown {
   }
 
  private:
-  using Plain = Conv3x3<std::int16_t, 1>;
+  using Plain = Conv3x3<std::int16_t, std::int16_t, 1>;
   static constexpr int kStride = 2 * kLineChannels * sizeof(Element);
 
   // Line `row` of t, from column column_ - 1 on.
@@ -78,8 +78,8 @@ class ResidualDown {
     }
     if (column_ == 0) fill(line, kChannels, 0);
     if (column_ + columns_ == width) fill(line + (columns_ + 1) * kChannels, kChannels, 0);
-    if constexpr (Plain::kInPairs) {
-      middle_.is_large(row) = !fits_winograd(line, static_cast<std::ptrdiff_t>(count) * kChannels);
+    if constexpr (Plain::kMayBeLarge) {
+      middle_.is_large(row) = !Plain::Winograd::takes(line, static_cast<std::ptrdiff_t>(count) * kChannels);
     }
   }
 

@@ -24,8 +24,9 @@ class ResidualUp {
     const std::int32_t width = 2 * in.width, end = column + columns;
     middle_begin_ = column == 0 ? 0 : column - 2;
     middle_columns_ = (end == width ? width : end + 2) - middle_begin_;
-    input_ = InputLines<Element, 8>::make(arena, (Subpixel::padded(middle_columns_) / 2 + 2) * kChannels);
-    middle_ = InputLines<U8Line, 4>::make(arena, (Plain::padded(columns_) + 4 + 2 * kBlockPixels) * kChannels);
+    input_ = InputLines<Element, kInputSlots>::make(arena, (Subpixel::padded(middle_columns_) / 2 + 2) * kChannels);
+    middle_ =
+        InputLines<U8Line, kMiddleSlots>::make(arena, (Plain::padded(columns_) + 4 + 2 * kBlockPixels) * kChannels);
     conv1_ = Subpixel::make(arena, middle_columns_);
     conv2_ = Plain::make(arena, columns_);
     skip_ = Subpixel::make(arena, columns_);
@@ -60,8 +61,13 @@ class ResidualUp {
   }
 
  private:
-  using Subpixel = Conv3x3<Element, 2>;
-  using Plain = Conv3x3<U8Line, 1>;
+  using Subpixel = Conv3x3<Stored, Element, 2>;
+  using Plain = Conv3x3<std::uint8_t, U8Line, 1>;
+
+  // Output rows r .. r | (Plain::kRows - 1) take t's lines from one before to one behind. conv1 may compute its last
+  // rows of positions beyond those, while skip is at the first of its own.
+  static constexpr int kMiddleSlots = Plain::kRows > 2 ? 2 * Plain::kRows : 4;
+  static constexpr int kInputSlots = 4 * Subpixel::kRows;
 
   // Blocks of a span that begins with `columns` output columns left.
   static std::int32_t blocks_of(std::int32_t columns) {
@@ -81,8 +87,9 @@ class ResidualUp {
       Element* input = input_.at(next_input_);
       load_line<Stored>(in_, next_input_, middle_begin_ / 2 - 1, count, block_.input_zero_point, kChannels, input,
                         Load{});
-      if constexpr (Subpixel::kInPairs && sizeof(Stored) == 2) {
-        input_.is_large(next_input_) = !fits_winograd(input, static_cast<std::ptrdiff_t>(count) * kChannels);
+      if constexpr (Subpixel::kMayBeLarge) {
+        input_.is_large(next_input_) =
+            !Subpixel::Winograd::takes(input, static_cast<std::ptrdiff_t>(count) * kChannels);
       }
     }
     for (std::int32_t begin = 0; begin < middle_columns_; begin += kSpan) {
@@ -104,8 +111,8 @@ class ResidualUp {
   std::int32_t column_, columns_;
   std::int32_t middle_begin_, middle_columns_;  // of t, what the tile needs of it and lies in the image
   std::int32_t next_middle_, next_input_;
-  InputLines<Element, 8> input_;  // from column middle_begin_ / 2 - 1 on
-  InputLines<U8Line, 4> middle_;  // from column column_ - 2 on
+  InputLines<Element, kInputSlots> input_;   // from column middle_begin_ / 2 - 1 on
+  InputLines<U8Line, kMiddleSlots> middle_;  // from column column_ - 2 on
   Subpixel conv1_, skip_;
   Plain conv2_;
   std::int16_t* squares_;

@@ -6,8 +6,8 @@
 namespace treenet::cpu {
 namespace {
 
-// Rows of an upsampling block's output that may be computed together (conv3x3.h): another worker's part begins at a
-// multiple of as many, and there have to be two times as many left to share.
+// Rows of an upsampling block's output that most kernels compute together (conv3x3.h): another worker's part begins at
+// a multiple of as many, and there have to be two times as many left to share.
 constexpr std::uint32_t kRowsTogether = 4;
 constexpr int kRowBits = 20;
 constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;

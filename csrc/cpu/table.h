@@ -8,12 +8,12 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// Of a convolution whose rows are computed in pairs, on tiles of so many columns (conv3x3.h).
-template <int kScale, std::size_t kColumns>
-inline constexpr std::size_t kPairs =
+// Of a convolution on tiles of so many columns (conv3x3.h).
+template <class Conv, int kScale, std::size_t kColumns>
+inline constexpr std::size_t kConv3x3 =
     kSpanBlocks * kBlock * sizeof(std::int32_t) +
-    (kWinograd ? 2 * kScale * (kColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int32_t) +
-                     kPoints * kBlock * sizeof(std::int16_t) + 12 * kBlock * sizeof(std::int32_t)
+    (kWinograd ? Conv::kRows * kScale * (kColumns + 8 * kBlockPixels) * kChannels * sizeof(std::int32_t) +
+                     36 * kBlock * sizeof(std::int16_t) + 20 * kBlock * sizeof(std::int32_t)
                : 0);
 
 // Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their
@@ -22,11 +22,13 @@ inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown =
       8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(std::int16_t) +
-      4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) + kPairs<1, kDownTileColumns>;
+      4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
+      kConv3x3<Conv3x3<std::int16_t, std::int16_t, 1>, 1, kDownTileColumns>;
   constexpr std::size_t kUpColumns = kUpTileColumns + 4;
-  constexpr std::size_t kUp = 8 * (kUpColumns / 2 + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
-                              4 * (kUpColumns + 6 * kBlockPixels) * kChannels * sizeof(U8Line) +
-                              2 * kPairs<2, kUpColumns> + kPairs<1, kUpColumns> +
+  constexpr std::size_t kUp = 16 * (kUpColumns / 2 + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
+                              8 * (kUpColumns + 10 * kBlockPixels) * kChannels * sizeof(U8Line) +
+                              2 * kConv3x3<Conv3x3<std::uint8_t, U8Line, 2>, 2, kUpColumns> +
+                              kConv3x3<Conv3x3<std::uint8_t, U8Line, 1>, 1, kUpColumns> +
                               (kUpColumns + 2 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
                               4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =

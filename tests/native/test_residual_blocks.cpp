@@ -1,5 +1,5 @@
-// Residual blocks on every instruction set against the plain one, where Winograd's algorithm is at its limits: numbers
-// of 14 bits and beyond, extreme weights, tiles and rows of any place and number.
+// Residual blocks on every instruction set against the plain one, where Winograd's algorithms are at their limits:
+// numbers of 14 bits and beyond, u8 at both ends, extreme weights, tiles and rows of any place and number.
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -122,7 +122,7 @@ struct Block {
     const int height = down ? in.height / 2 : 2 * in.height;
     for (const std::string& isa : usable_isas()) {
       if (isa == "scalar") continue;
-      for (const std::vector<int>& starts : {std::vector<int>{0}, {0, 1, 3}, {0, 2}, {0, 5, 6}}) {
+      for (const std::vector<int>& starts : {std::vector<int>{0}, {0, 1, 3}, {0, 2}, {0, 5, 6}, {0, 11, 20}}) {
         if (starts.back() >= height) continue;
         for (const int columns : {384, 24}) CHECK(run(isa, in, columns, starts) == expected);
       }
@@ -195,12 +195,25 @@ TEST("upsampling: numbers of all 16 bits, images of a few pixels, and the widest
 }
 
 TEST("upsampling of 8 bits, alone and with the output convolution, up to the widest tiles") {
-  for (const auto& [height, width] : {std::pair{2, 3}, {5, 13}, {9, 30}, {3, 192}, {2, 576}}) {
+  for (const auto& [height, width] : {std::pair{2, 3}, {5, 13}, {9, 30}, {14, 49}, {3, 192}, {2, 576}}) {
     std::mt19937 random(1000 * height + width);
     const Narrow in(height, width, kChannels, [&](std::size_t) { return static_cast<int>(random() % 256); });
     up_u8_s16.same_everywhere(in);
     output.same_everywhere(in);
   }
+}
+
+TEST("upsampling of 8 bits: the least and the largest alone, by chance, in turn, and all the same") {
+  std::mt19937 random(3);
+  const auto same = [](const std::function<bool(std::size_t)>& largest) {
+    const Narrow in(9, 50, kChannels, [&](std::size_t i) { return largest(i) ? 255 : 0; });
+    up_u8_s16.same_everywhere(in);
+    output.same_everywhere(in);
+  };
+  same([&](std::size_t) { return random() % 2 != 0; });
+  same([](std::size_t i) { return i / kChannels % 2 != 0; });
+  same([](std::size_t i) { return i / (50 * kChannels) % 2 != 0; });
+  same([](std::size_t) { return true; });
 }
 
 TEST("downsampling: features that fit 14 bits everywhere, in some lines, and hardly anywhere") {

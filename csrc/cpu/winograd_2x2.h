@@ -1,0 +1,101 @@
+// Winograd's F(2x2, 3x3), for s16. A tile has 2 x 2 outputs, 4 x 4 inputs and as many points, which are sums of four
+// inputs each: they fit 16 bits where inputs have 14.
+//
+//       [ 1  0 -1  0 ]           [ 2  0  0 ]          [ 1  1  1  0 ]
+// B^T = [ 0  1  1  0 ]      2G = [ 1  1  1 ]    A^T = [ 0  1 -1 -1 ]
+//       [ 0 -1  1  0 ]           [ 1 -1  1 ]
+//       [ 0  1  0 -1 ]           [ 0  0  2 ]
+//
+// 288 inputs of 14 bits times weights of 8 stay below 2^29, so four times their sum is a number of 32 bits.
+#pragma once
+
+#include "cpu/winograd.h"
+
+namespace treenet::cpu::TREENET_ISA {
+
+class Winograd2x2 {
+ public:
+  static constexpr int kTile = 2, kSide = 4;
+  using Target = WinogradTarget<kTile>;
+
+  static Winograd2x2 make(Arena& arena) {
+    Winograd2x2 made;
+    made.sums_ = {arena, 2 * kSide, 4};
+    return made;
+  }
+
+  // Whether it can take all of `count` inputs: whether they have 14 bits.
+  static bool takes(const std::int16_t* inputs, std::ptrdiff_t count) {
+    std::int16_t bits = 0;  // of the inputs, or of their complements where they are negative
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+      bits = static_cast<std::int16_t>(bits | (inputs[i] ^ (inputs[i] >> 15)));
+    }
+    return bits < 1 << 13;
+  }
+
+  // The points of a block of tiles, [point][tile][channel]. `lines` begin at the left neighbour of the first tile's
+  // first position.
+  static void transform(const std::int16_t* const (&lines)[kSide], std::int16_t* points) {
+    for (int i = 0; i < kTiles * kChannels; i += Vector<std::int16_t>::kElements) {
+      const int tile = i / kChannels;
+      // Unsigned, because nothing is known of lines beyond the columns that count.
+      const auto d = [&](int u, int v) {
+        return load_vector(reinterpret_cast<const std::uint16_t*>(lines[u] + (tile + v) * kChannels + i));
+      };
+      const auto row = [&](int u, auto at) {  // `at` gives B^T d
+        auto* to = reinterpret_cast<std::uint16_t*>(points + kSide * u * kBlock + i);
+        const auto first = at(0), second = at(1), third = at(2), fourth = at(3);
+        store_vector<std::uint16_t>(to, first - third);
+        store_vector<std::uint16_t>(to + kBlock, second + third);
+        store_vector<std::uint16_t>(to + 2 * kBlock, third - second);
+        store_vector<std::uint16_t>(to + 3 * kBlock, second - fourth);
+      };
+      row(0, [&](int v) { return d(0, v) - d(2, v); });
+      row(1, [&](int v) { return d(1, v) + d(2, v); });
+      row(2, [&](int v) { return d(2, v) - d(1, v); });
+      row(3, [&](int v) { return d(1, v) - d(3, v); });
+    }
+  }
+
+  // The accumulators. multiply(first, count, results) computes the results of so many rows of points; they come in an
+  // order that keeps them in the first cache: rows 1 and 2, which both rows of outputs are made of, then row 0, which
+  // completes the outputs above, and row 3, for those below.
+  template <class Multiply>
+  void outputs(const Multiply& multiply, const Target& to) const {
+    multiply(1, 2, sums_.results());
+    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+      const Row first = row(0, i), second = row(kSide, i);
+      for (int j = 0; j < kTile; ++j) {
+        sums_.keep(j, i, first.at[j] + second.at[j]);
+        sums_.keep(2 + j, i, first.at[j] - second.at[j]);
+      }
+    }
+    multiply(0, 1, sums_.results());
+    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+      const Row above = row(0, i);
+      for (int j = 0; j < kTile; ++j) put(to, 0, j, i, sums_.kept(j, i) + above.at[j]);
+    }
+    multiply(3, 1, sums_.results());
+    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+      const Row below = row(0, i);
+      for (int j = 0; j < kTile; ++j) put(to, 1, j, i, sums_.kept(2 + j, i) - below.at[j]);
+    }
+  }
+
+ private:
+  // m A of a row of points, whose results are from result k on.
+  struct Row {
+    WinogradSums::Sum at[kTile];
+  };
+  Row row(int k, int i) const {
+    const auto second = sums_.result(k + 1, i), third = sums_.result(k + 2, i);
+    return {{sums_.result(k, i) + second + third, second - third - sums_.result(k + 3, i)}};
+  }
+  static void put(const Target& to, int i, int j, int element, WinogradSums::Sum sums) {
+    to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(sums) >> 2);
+  }
+
+  WinogradSums sums_;
+};
+
+}  // namespace treenet::cpu::TREENET_ISA
