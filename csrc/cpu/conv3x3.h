@@ -22,6 +22,10 @@ struct InputLines {
     return {LineRing<Element, kSlots>::make(arena, elements), {}};
   }
   Element* at(std::int32_t row) const { return ring.at(row); }
+  // Zeros from `first` on in all lines.
+  void clear_from(std::ptrdiff_t first) const {
+    for (int slot = 0; slot < kSlots; ++slot) fill(ring.at(slot) + first, ring.length - first, 0);
+  }
   bool& is_large(std::int32_t row) { return large[row & (kSlots - 1)]; }
 };
 
@@ -35,6 +39,9 @@ class Conv3x3 {
   static constexpr int kRows = kByTiles ? Winograd::kTile : 1;  // of input positions, computed together
   // Whether an input line may have numbers that the algorithm can not take.
   static constexpr bool kMayBeLarge = kByTiles && std::is_same_v<Activation, std::int16_t>;
+  // Whether what lies in lines beyond the columns that count has to be an activation too: the outputs of a tile of 4 x
+  // 4 are sums of points that all its inputs are in, and what is not asked for falls out of them only where none wraps.
+  static constexpr bool kReadsBeyond = kByTiles && std::is_same_v<Activation, std::uint8_t>;
   // The first and the last input line that must be known to compute input row `row`.
   static std::int32_t first_line(std::int32_t row) { return (row & -kRows) - 1; }
   static std::int32_t last_line(std::int32_t row) { return (row | (kRows - 1)) + 1; }

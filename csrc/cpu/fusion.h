@@ -5,8 +5,7 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// A register tile of the hidden layer's 8 channels, padded to 16, has as many positions as two of 32 channels.
-inline constexpr std::int32_t kHidden = 16;
+inline constexpr std::int32_t kHidden = 8;  // channels of the hidden layer
 inline constexpr std::int32_t kFusionPixels = kBlock / kHidden;
 inline constexpr std::int32_t kFusionBlock = kFusionPixels * kChannels;
 

@@ -28,7 +28,7 @@ inline __m256i load_accumulators(const std::int32_t* from) {
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(from));
 }
 
-// Three pixels x 32 outputs at a time, or six x 16: 12 accumulators, a broadcast and a product fit the 16 registers.
+// Three pixels x 32 outputs at a time, or twelve x 8: 12 accumulators, a broadcast and a product fit the 16 registers.
 // All pixels take their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
 template <class Element, int kOutputs, int kStride>
 inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
@@ -44,7 +44,7 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
       for (int first = 0; first < count * (kBlock / kOutputs); first += kPixels) {
         std::int32_t* own = accumulators + first * kOutputs + outputs;
         __m256i sum[kPixels][kVectors];
-#pragma GCC unroll 6
+#pragma GCC unroll 12
         for (int p = 0; p < kPixels; ++p) {
           const std::int32_t* from = tap == 0 ? bias : own + p * kOutputs;
 #pragma GCC unroll 4
@@ -56,7 +56,7 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
           const std::uint8_t* pixel = taps[t] + first * step;
           const std::uint8_t* weights = block_weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes + 4 * outputs;
           for (int g = 0; g < conv.groups; ++g, pixel += 4, weights += 4 * kOutputs) {
-#pragma GCC unroll 6
+#pragma GCC unroll 12
             for (int p = 0; p < kPixels; ++p) {
               const __m256i value = broadcast4(pixel + p * step);
 #pragma GCC unroll 4
@@ -67,7 +67,7 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
             }
           }
         }
-#pragma GCC unroll 6
+#pragma GCC unroll 12
         for (int p = 0; p < kPixels; ++p) {
 #pragma GCC unroll 4
           for (int v = 0; v < kVectors; ++v) {
@@ -120,9 +120,10 @@ inline void requantise_block(const std::int32_t* accumulators, const PackedConv&
   const float* multiplier = conv.multiplier + block * kOutputs;
   const float* negative = conv.multiplier_negative + block * kOutputs;
   for (int o = 0; o < kOutputs; o += 16) {
-    const __m256 scale[2] = {_mm256_loadu_ps(multiplier + o), _mm256_loadu_ps(multiplier + o + 8)};
-    const __m256 negative_scale[2] = {_mm256_loadu_ps(negative + o), _mm256_loadu_ps(negative + o + 8)};
-    for (int i = o; i < kBlock; i += kOutputs) {
+    const int next = (o + 8) % kOutputs;
+    const __m256 scale[2] = {_mm256_loadu_ps(multiplier + o), _mm256_loadu_ps(multiplier + next)};
+    const __m256 negative_scale[2] = {_mm256_loadu_ps(negative + o), _mm256_loadu_ps(negative + next)};
+    for (int i = o; i < kBlock; i += kOutputs < 16 ? 16 : kOutputs) {
       __m256i rounded[2];
 #pragma GCC unroll 2
       for (int v = 0; v < 2; ++v) {

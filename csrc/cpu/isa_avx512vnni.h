@@ -21,11 +21,55 @@ inline __m512i broadcast4(const std::uint8_t* from) {
   return _mm512_set1_epi32(value);
 }
 
-// 24 accumulators stay in registers: 12 pixels x 2 vectors, 6 x 4 or 24 x 1. A group costs their VNNI instructions, as
-// many broadcasts (load ports) as pixels and 1 to 4 weight loads.
+template <class Element>
+inline __m512i multiply_add(__m512i sum, __m512i value, __m512i weight) {
+  if constexpr (sizeof(Element) == 1) {
+    return _mm512_dpbusd_epi32(sum, value, weight);
+  } else {
+    return _mm512_dpwssd_epi32(sum, value, weight);
+  }
+}
+
+// Eight outputs are half a vector: a lane for each and for the groups of even and of odd number, which are added in the
+// end. 24 accumulators of one pixel stay in registers.
+template <class Element, int kStride>
+inline void conv_block_narrow(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t* accumulators) {
+  constexpr int kOutputs = 8, kPixels = 24;
+  const __m512i in_turn = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i bias = _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(conv.bias)));
+  for (int first = 0; first < kBlock / kOutputs; first += kPixels, accumulators += kPixels * kOutputs) {
+    __m512i sum[kPixels];
+#pragma GCC unroll 24
+    for (int p = 0; p < kPixels; ++p) sum[p] = bias;
+    for (int t = 0; t < conv.taps; ++t) {
+      const std::uint8_t* pixel = taps[t] + first * kStride;
+      const std::uint8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes;
+      for (int g = 0; g < conv.groups; g += 2, pixel += 8, weights += 64) {
+        const __m512i weight = _mm512_permutexvar_epi32(in_turn, _mm512_load_si512(weights));
+#pragma GCC unroll 24
+        for (int p = 0; p < kPixels; ++p) {
+          std::int64_t groups;
+          std::memcpy(&groups, pixel + p * kStride, sizeof(groups));
+          sum[p] = multiply_add<Element>(sum[p], _mm512_set1_epi64(groups), weight);
+        }
+      }
+    }
+#pragma GCC unroll 24
+    for (int p = 0; p < kPixels; p += 2) {
+      const __m512i a = _mm512_add_epi32(sum[p], _mm512_srli_epi64(sum[p], 32));
+      const __m512i b = _mm512_add_epi32(sum[p + 1], _mm512_srli_epi64(sum[p + 1], 32));
+      _mm512_store_si512(accumulators + p * kOutputs, _mm512_permutex2var_epi32(a, even, b));
+    }
+  }
+}
+
+// 24 accumulators stay in registers: 12 pixels x 2 vectors, or 6 x 4. A group costs their VNNI instructions, as many
+// broadcasts (load ports) as pixels and 2 or 4 weight loads.
 template <class Element, int kOutputs, int kStride>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
+  if constexpr (kOutputs == 8) return conv_block_narrow<Element, kStride>(taps, conv, accumulators);
   constexpr int kPixels = kBlock / kOutputs;
   constexpr int kVectors = kOutputs / 16;
   const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
@@ -48,13 +92,7 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
       for (int p = 0; p < kPixels; ++p) {
         const __m512i value = broadcast4(pixel + p * step);
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) {
-          if constexpr (sizeof(Element) == 1) {
-            sum[p][v] = _mm512_dpbusd_epi32(sum[p][v], value, weight[v]);
-          } else {
-            sum[p][v] = _mm512_dpwssd_epi32(sum[p][v], value, weight[v]);
-          }
-        }
+        for (int v = 0; v < kVectors; ++v) sum[p][v] = multiply_add<Element>(sum[p][v], value, weight[v]);
       }
     }
   }
@@ -97,11 +135,15 @@ inline __m512i load16(const std::int16_t* from) {
 // Parameters of `kChannelCount` channels, for vectors of values that lie pixel by pixel.
 template <int kChannelCount>
 struct PerChannel {
-  static constexpr int kVectors = kChannelCount / 16;
+  static constexpr int kVectors = (kChannelCount + 15) / 16;
   __m512 vectors[kVectors];
 
   explicit PerChannel(const float* parameters) {
-    for (int v = 0; v < kVectors; ++v) vectors[v] = _mm512_loadu_ps(parameters + 16 * v);
+    if constexpr (kChannelCount == 8) {
+      vectors[0] = _mm512_broadcast_f32x8(_mm256_loadu_ps(parameters));
+    } else {
+      for (int v = 0; v < kVectors; ++v) vectors[v] = _mm512_loadu_ps(parameters + 16 * v);
+    }
   }
   __m512 operator[](int v) const { return vectors[v % kVectors]; }
 };

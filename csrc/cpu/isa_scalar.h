@@ -1,6 +1,6 @@
 // The plain C++ twin of the vector primitives, and their contract.
 //
-// A block is kBlock int32 accumulators, [12 pixels][32 outputs], [6][64] or [24][16]; see kernels.h. Every primitive is
+// A block is kBlock int32 accumulators, [12 pixels][32 outputs], [6][64] or [48][8]; see kernels.h. Every primitive is
 // exactly the arithmetic of SPEC §2, element by element.
 #pragma once
 

@@ -9,7 +9,7 @@
 // could end up in another.
 //
 // Geometry common to all kernels: they work on blocks of kBlock values of int32 accumulators, which are 12 pixels of
-// 32 channels, 6 pixels of 64 (two neighbouring pixels of a subpixel convolution's output) or 24 pixels of 16 (the
+// 32 channels, 6 pixels of 64 (two neighbouring pixels of a subpixel convolution's output) or 48 pixels of 8 (the
 // hidden layer of an attention).
 #pragma once
 
@@ -38,7 +38,7 @@ struct PackedConv {
   std::int32_t taps;
   std::int32_t groups;
   std::int32_t blocks;         // of `block_outputs` output channels
-  std::int32_t block_outputs;  // 16, 32 or 64
+  std::int32_t block_outputs;  // 8, 32 or 64
   std::int32_t outputs;        // before padding
   std::int32_t tap_bytes;      // weight bytes of a tap of a block
   std::int32_t block_bytes;    // weight bytes of a block

@@ -143,7 +143,7 @@ class Packer {
       return PackedAttention{
           .local1 = conv(
               a.local1,
-              {.wide_input = wide, .input_zero_point = fusion.zero_point, .block_outputs = 16, .repeat_taps = inputs}),
+              {.wide_input = wide, .input_zero_point = fusion.zero_point, .block_outputs = 8, .repeat_taps = inputs}),
           .local2 = conv(a.local2, {}),
       };
     };

@@ -24,9 +24,11 @@ class ResidualUp {
     const std::int32_t width = 2 * in.width, end = column + columns;
     middle_begin_ = column == 0 ? 0 : column - 2;
     middle_columns_ = (end == width ? width : end + 2) - middle_begin_;
-    input_ = InputLines<Element, kInputSlots>::make(arena, (Subpixel::padded(middle_columns_) / 2 + 2) * kChannels);
+    input_ = InputLines<Element, kInputSlots>::make(arena, (Subpixel::padded(middle_columns_) / 2 + 3) * kChannels);
     middle_ =
         InputLines<U8Line, kMiddleSlots>::make(arena, (Plain::padded(columns_) + 4 + 2 * kBlockPixels) * kChannels);
+    if constexpr (Subpixel::kReadsBeyond) input_.clear_from((middle_columns_ / 2 + 2) * kChannels);
+    if constexpr (Plain::kReadsBeyond) middle_.clear_from((columns_ + 4) * kChannels);
     conv1_ = Subpixel::make(arena, middle_columns_);
     conv2_ = Plain::make(arena, columns_);
     skip_ = Subpixel::make(arena, columns_);

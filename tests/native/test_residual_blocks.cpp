@@ -101,6 +101,8 @@ struct Block {
     const int height = down ? in.height / 2 : 2 * in.height, width = down ? in.width / 2 : 2 * in.width;
     Output<T> output{std::vector<T>(static_cast<std::size_t>(height) * width * channels), {}};
     AlignedBuffer scratch(kernels.scratch_bytes());
+    std::mt19937 random(1);  // whatever another kernel may have left
+    std::generate_n(scratch.as<std::uint32_t>(), kernels.scratch_bytes() / 4, std::ref(random));
     const Tiling tiling(width, std::min(columns, widest(kernels)));
     starts.push_back(height);
     for (std::size_t part = 0; part + 1 < starts.size(); ++part) {
