@@ -14,12 +14,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from treenet_fast._output import write_whole
 from treenet_fast.errors import InvalidArgumentError, MissingLibraryError, MissingWeightsError, TreeNetError
 from treenet_fast.evaluation import catalogue, comparison, exports, figures, plots, published, sheet, workers
 from treenet_fast.evaluation.codecs import FileCodec, ImageCodec
 from treenet_fast.evaluation.curve import check, images_in
 from treenet_fast.evaluation.libraries import library
-from treenet_fast.evaluation.record import Record, write_whole
+from treenet_fast.evaluation.record import Record
 from treenet_fast.evaluation.scores import METRICS, Metric
 
 _OPTIONS = {metric.option: metric for metric in METRICS.values()}

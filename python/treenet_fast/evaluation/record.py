@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from treenet_fast._output import write_whole
 from treenet_fast.errors import InvalidArgumentError
 from treenet_fast.evaluation.codecs import ImageCodec, Kind
 from treenet_fast.evaluation.curve import Point, Row, means
@@ -108,13 +109,6 @@ class Record:
 def _row(cells: dict[str, Any]) -> Row:
     fixed = {column: cells.pop(column) for column in _FIXED}
     return Row(**fixed, values={column: x for column, x in cells.items() if x is not None})
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file, or replaces it, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _lines(value: Any, depth: int = 0) -> str:
