@@ -41,6 +41,10 @@ class OutputError(TreeNetError):
     """A file cannot be written; the message names it."""
 
 
+class RecordError(TreeNetError):
+    """A file of measurements is damaged, or is something else; the message names it."""
+
+
 class ModelFileError(TreeNetError):
     """A model file cannot be read, or breaks a rule of SPEC §9."""
 

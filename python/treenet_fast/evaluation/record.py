@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from treenet_fast._output import write_whole
-from treenet_fast.errors import InvalidArgumentError
+from treenet_fast.errors import InvalidArgumentError, RecordError
 from treenet_fast.evaluation.codecs import ImageCodec, Kind
 from treenet_fast.evaluation.curve import Point, Row, means
 
@@ -39,22 +40,56 @@ class Record:
         images: names of the files.
         entries: by the codec's name.
         settings: what else the rows depend on, as JSON has it.
+        run: what they do not depend on, of the last run that added to the record: when it was, what it compared with
+            what, and what it left out.
     """
 
     images: list[str]
     entries: dict[str, Entry] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Record:
-        """Reads what `save` wrote."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        columns = content["columns"]
-        entries = {}
-        for entry in content["codecs"]:
-            rows = [_row(dict(zip(columns, row, strict=True))) for row in entry.pop("rows")]
-            entries[entry["codec"]] = Entry(**entry, rows=rows)
-        return cls(content["images"], entries, content.get("settings", {}))
+        """Reads what `save` wrote.
+
+        Raises:
+            RecordError: it is damaged, or something else.
+        """
+        text = path.read_bytes()
+        try:
+            content = json.loads(text)
+            columns = content["columns"]
+            entries = {}
+            for entry in content["codecs"]:
+                rows = [_row(dict(zip(columns, row, strict=True))) for row in entry.pop("rows")]
+                entries[entry["codec"]] = Entry(**entry, rows=rows)
+            record = cls(content["images"], entries, content.get("settings", {}), content.get("run", {}))
+            record._check()
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise RecordError(f"{path}: is no record of an evaluation, or is damaged: {reason}") from error
+        return record
+
+    def _check(self) -> None:
+        """Raises `ValueError` for what would not be a record, though it is made of the same parts."""
+        if not (_all(self.images, str) and isinstance(self.settings, dict) and isinstance(self.run, dict)):
+            raise ValueError("images, settings or run are of another type")
+        for name, entry in self.entries.items():
+            parameters = entry.parameters
+            texts = [name, *parameters, *parameters.values()]
+            if not _all(texts, str) or entry.kind not in get_args(Kind) or not _all(entry.qualities, int):
+                raise ValueError(f"what {name!r} is: its kind, parameters or qualities")
+            expected = {(image, quality) for image in self.images for quality in entry.qualities}
+            places = {(row.image, row.quality) for row in entry.rows}
+            if len(places) != len(entry.rows) or not places <= expected:
+                raise ValueError(f"rows of {name!r} are there twice, or are of no image or quality that it has")
+            for row in entry.rows:
+                numbers = [row.bytes, row.bpp, *row.values.values()]
+                if not _all(numbers, int, float) or any(map(math.isnan, numbers)) or min(row.bytes, row.bpp) <= 0:
+                    raise ValueError(f"{name!r} has a row with what is no number, or no rate")
+                if row.values.keys() != entry.rows[0].values.keys():
+                    raise ValueError(f"rows of {name!r} have different columns")
 
     @property
     def columns(self) -> list[str]:
@@ -75,6 +110,8 @@ class Record:
         content: dict[str, Any] = {"images": self.images}
         if self.settings:
             content["settings"] = self.settings
+        if self.run:
+            content["run"] = self.run
         content |= {"columns": [*_FIXED, *columns], "codecs": codecs}
         write_whole(path, _lines(content) + "\n")
 
@@ -109,6 +146,11 @@ class Record:
 def _row(cells: dict[str, Any]) -> Row:
     fixed = {column: cells.pop(column) for column in _FIXED}
     return Row(**fixed, values={column: x for column, x in cells.items() if x is not None})
+
+
+def _all(values: Any, *types: type) -> bool:
+    """Whether it is a list of values of these types; True and False are no integers here."""
+    return isinstance(values, list) and all(isinstance(x, types) and not isinstance(x, bool) for x in values)
 
 
 def _lines(value: Any, depth: int = 0) -> str:
