@@ -62,7 +62,7 @@ def rate_and_distortion() -> str:
 
 def bd_rates() -> str:
     """Delta rates, each with the range that it is taken over."""
-    return comparison.table(Record.load(RATE_DISTORTION), Heic.name, (PSNR, MS_SSIM))
+    return markdown.table(*comparison.table(Record.load(RATE_DISTORTION), Heic.name, (PSNR, MS_SSIM)))
 
 
 def like_rates() -> str:

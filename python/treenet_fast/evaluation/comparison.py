@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from treenet_fast.errors import InvalidArgumentError
-from treenet_fast.evaluation import markdown
 from treenet_fast.evaluation.bd_rate import BdRate, bd_rate
 from treenet_fast.evaluation.curve import curve
 from treenet_fast.evaluation.names import float_name
 from treenet_fast.evaluation.published import ANCHOR, BD_RATES
 from treenet_fast.evaluation.record import Entry, Record
 from treenet_fast.evaluation.scores import Metric
+from treenet_fast.evaluation.table import Table
 
 
 def pairs(record: Record, anchor: str) -> list[tuple[Entry, Entry]]:
@@ -34,8 +34,8 @@ def compare(anchor: Entry, test: Entry, metric: Metric) -> BdRate | str:
         return str(error)
 
 
-def table(record: Record, anchor: str, metrics: Sequence[Metric], published: str | None = None) -> str:
-    """BD-rates as Markdown, each with the range of quality that it is taken over.
+def table(record: Record, anchor: str, metrics: Sequence[Metric], published: str | None = None) -> Table:
+    """BD-rates, each with the range of quality that it is taken over.
 
     Args:
         record: the measurements.
@@ -52,7 +52,7 @@ def table(record: Record, anchor: str, metrics: Sequence[Metric], published: str
         for codec, rates in BD_RATES[published].items():
             cells = (f"{rates[metric.name]:+.1f} %" if metric.name in rates else "–" for metric in metrics)
             rows.append([f"{codec} (published)", ANCHOR, *cells])
-    return markdown.table(header, rows)
+    return Table(header, rows)
 
 
 def problems(record: Record, anchor: str, metrics: Sequence[Metric]) -> list[str]:

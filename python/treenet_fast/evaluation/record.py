@@ -56,9 +56,8 @@ class Record:
         Raises:
             RecordError: it is damaged, or something else.
         """
-        text = path.read_bytes()
+        content = read_json(path)
         try:
-            content = json.loads(text)
             columns = content["columns"]
             entries = {}
             for entry in content["codecs"]:
@@ -66,7 +65,7 @@ class Record:
                 entries[entry["codec"]] = Entry(**entry, rows=rows)
             record = cls(content["images"], entries, content.get("settings", {}), content.get("run", {}))
             record._check()
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise RecordError(f"{path}: is no record of an evaluation, or is damaged: {reason}") from error
         return record
@@ -141,6 +140,19 @@ class Record:
     def complete(self) -> list[Entry]:
         """The codecs that all images were measured with at all qualities: others' means are not of the same images."""
         return [entry for entry in self.entries.values() if len(entry.rows) == len(entry.qualities) * len(self.images)]
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        RecordError: it is damaged, or something else.
+    """
+    content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: is no JSON, or is damaged: {error}") from error
 
 
 def _row(cells: dict[str, Any]) -> Row:
