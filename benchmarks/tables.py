@@ -16,8 +16,6 @@ import speed_tables
 
 from treenet_fast.evaluation import comparison, markdown
 from treenet_fast.evaluation.codecs import Heic
-from treenet_fast.evaluation.curve import at_rate, curve
-from treenet_fast.evaluation.metrics import from_decibels
 from treenet_fast.evaluation.record import Record
 from treenet_fast.evaluation.scores import MS_SSIM, PSNR
 
@@ -28,9 +26,6 @@ RESULTS = HERE / "results"
 EXACTNESS = RESULTS / "exactness.json"
 RATE_DISTORTION = RESULTS / "rate_distortion.json"
 GPU = RESULTS / "gpu.json"
-
-RATES = (0.1, 0.15, 0.2, 0.3, 0.4)
-"""Bits per pixel at which all codecs are compared."""
 
 
 def exactness() -> str:
@@ -67,18 +62,7 @@ def bd_rates() -> str:
 
 def like_rates() -> str:
     """PSNR and MS-SSIM of every codec at a few rates."""
-    rows = []
-    for entry in Record.load(RATE_DISTORTION).entries.values():
-        psnr, similarity = (curve(entry.points(), metric) for metric in (PSNR, MS_SSIM))
-        cells = [like_rate_cell(at_rate(psnr, rate), at_rate(similarity, rate)) for rate in RATES]
-        rows.append([entry.codec, *cells])
-    return markdown.table(["PSNR / MS-SSIM at", *(f"{rate} bpp" for rate in RATES)], rows)
-
-
-def like_rate_cell(psnr: float | None, similarity: float | None) -> str:
-    if psnr is None or similarity is None:
-        return "–"
-    return f"{psnr:.2f} / {from_decibels(similarity):.4f}"
+    return markdown.table(*comparison.like_rates(Record.load(RATE_DISTORTION), (PSNR, MS_SSIM)))
 
 
 def speed() -> str:

@@ -36,7 +36,7 @@ def row(image, quality, bpp, psnr, ms_ssim):
 
 @pytest.fixture
 def two_codecs(tables, tmp_path, monkeypatch):
-    """A model at two qualities on two images, and a peer at one on one."""
+    """Two images: a model at two qualities, and a peer at one."""
     rows = [
         row("a.png", 1, 0.1, 25.0, 0.88),
         row("b.png", 1, 0.1, 27.0, 0.92),
@@ -44,7 +44,7 @@ def two_codecs(tables, tmp_path, monkeypatch):
         row("b.png", 100, 0.5, 31.0, 0.995),
     ]
     model = Entry("treenet_fast own", "model", {"model hash": "0123456789abcdef"}, [1, 100], rows)
-    peer = Entry("peer", "peer", {}, [5], [row("a.png", 5, 0.15, 20.0, 0.8)])
+    peer = Entry("peer", "peer", {}, [5], [row(f"{x}.png", 5, 0.15, 20.0, 0.8) for x in "ab"])
     path = tmp_path / "results.json"
     Record(["a.png", "b.png"], {entry.codec: entry for entry in (model, peer)}).save(path)
     monkeypatch.setattr(tables, "RATE_DISTORTION", path)

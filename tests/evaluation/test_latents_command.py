@@ -8,6 +8,7 @@ import treenet_fast
 from treenet_fast.cli import main
 from treenet_fast.errors import RecordError
 from treenet_fast.evaluation.latents_command import SUMMARY, Summary
+from treenet_fast.evaluation.metrics import psnr
 
 
 @pytest.fixture
@@ -32,6 +33,8 @@ def test_files_and_table(photo, thumbnail, tmp_path, capsys):
 
     found = Summary.load(folder / SUMMARY)
     assert (found.image, found.width, found.height, found.quality, found.model) == ("photo.png", 50, 37, 70, "mse")
+    assert found.psnr == sorted(found.psnr)
+    assert found.psnr[3] == psnr(thumbnail, treenet_fast.decompress(stream, "numpy", model="mse"))
     assert found.bits["file"] == 8 * len(stream)
     assert sum(cost for name, cost in found.bits.items() if name[0] in "yz") == pytest.approx(bits.sum())
 

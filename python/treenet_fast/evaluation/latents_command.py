@@ -16,6 +16,7 @@ from treenet_fast.errors import InvalidArgumentError, RecordError
 from treenet_fast.evaluation.latent_figures import propagation_figure, rate_figure
 from treenet_fast.evaluation.latents import LatentStudy, rate_map, study
 from treenet_fast.evaluation.libraries import library
+from treenet_fast.evaluation.metrics import psnr
 from treenet_fast.evaluation.record import read_json
 from treenet_fast.evaluation.table import Table
 from treenet_fast.evaluation.text_table import text_table
@@ -63,13 +64,21 @@ def run(options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was studied, and what each part of its file costs in bits, by name."""
+    """What was studied.
+
+    Attributes:
+        image, width, height: of the photograph.
+        quality, model: that it was coded with.
+        psnr: of the accumulative images, in dB.
+        bits: what each part of the file costs, by name.
+    """
 
     image: str
     width: int
     height: int
     quality: int
     model: str
+    psnr: list[float]
     bits: dict[str, float]
 
     @classmethod
@@ -82,9 +91,9 @@ class Summary:
         content = read_json(path)
         try:
             found = cls(**content)
-            sizes = found.width, found.height, found.quality, *found.bits.values()
+            sizes = found.width, found.height, found.quality, *found.psnr, *found.bits.values()
             if not all(isinstance(x, (int, float)) and x > 0 for x in sizes) or "file" not in found.bits:
-                raise ValueError("sizes are missing, or no numbers above zero")
+                raise ValueError("what should be numbers above zero is not, or is missing")
         except (ValueError, TypeError, AttributeError) as error:
             raise RecordError(f"{path}: is no summary of a study, or is damaged: {error}") from error
         return found
@@ -98,7 +107,9 @@ def summary(result: LatentStudy, options: argparse.Namespace) -> Summary:
     file = 8 * len(result.stream)
     bits |= {"header, coder": file - sum(bits.values()), "file": file}
     height, width, _ = result.image.shape
-    return Summary(options.image.name, width, height, options.quality, models.resolve(options.model).name, bits)
+    model = models.resolve(options.model).name
+    psnrs = [psnr(result.image, pixels) for pixels in result.accumulative]
+    return Summary(options.image.name, width, height, options.quality, model, psnrs, bits)
 
 
 def write(result: LatentStudy, folder: Path) -> None:
