@@ -41,6 +41,7 @@ _NEED_MORE = {
     "train": ("treenet_fast.training.command", "train a network on a folder of photographs", "train"),
     "export": ("treenet_fast.quantise.command", "make a model file of a trained network", "train"),
     "eval": ("treenet_fast.evaluation.command", "compare the models with other codecs on a folder of images", "eval"),
+    "report": ("treenet_fast.evaluation.report_command", "one page of HTML of what eval and latents found", "eval"),
     "latents": ("treenet_fast.evaluation.latents_command", "what each latent of an image holds and costs", "eval"),
     "complexity": ("treenet_fast.evaluation.complexity_command", "what the network computes, module by module", "eval"),
 }

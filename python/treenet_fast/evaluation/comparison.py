@@ -72,7 +72,7 @@ def published_table(images: str, metrics: Sequence[Metric]) -> Table:
 
 def versus_peers(record: Record, codec: Entry, metrics: Sequence[Metric]) -> Table:
     """BD-rates of one codec against each of the peers in turn: where it wins, and where it loses."""
-    header = [f"{codec.codec} against", *(f"BD-rate, {metric.title}" for metric in metrics)]
+    header = ["against", *(metric.title for metric in metrics)]
     peers = [entry for entry in record.complete() if entry.kind == "peer"]
     rows = [[peer.codec, *(_cell(compare(peer, codec, metric), metric) for metric in metrics)] for peer in peers]
     return Table(header, rows)

@@ -21,6 +21,7 @@ from treenet_fast.evaluation.record import read_json
 from treenet_fast.evaluation.table import Table
 from treenet_fast.evaluation.text_table import text_table
 from treenet_fast.images import check_pixels
+from treenet_fast.model_layout import LATENTS
 
 MAX_PIXELS = 1 << 22
 """Larger images are refused by default: the reference is made to be read, and takes GB of memory and minutes."""
@@ -92,7 +93,11 @@ class Summary:
         try:
             found = cls(**content)
             sizes = found.width, found.height, found.quality, *found.psnr, *found.bits.values()
-            if not all(isinstance(x, (int, float)) and x > 0 for x in sizes) or "file" not in found.bits:
+            if (
+                not all(isinstance(x, (int, float)) and x > 0 for x in sizes)
+                or len(found.psnr) != LATENTS
+                or "file" not in found.bits
+            ):
                 raise ValueError("what should be numbers above zero is not, or is missing")
         except (ValueError, TypeError, AttributeError) as error:
             raise RecordError(f"{path}: is no summary of a study, or is damaged: {error}") from error
