@@ -29,7 +29,7 @@ IMAGES = 4
 """How many images are shown."""
 
 _LINES = "tiles.json"
-_GAP, _LINE = 8, 13
+_GAP, _LINE, _FONT = 8, 15, 12
 _INK, _PAPER = (30, 30, 30), (255, 255, 255)
 
 
@@ -136,7 +136,7 @@ def drawn(rows: Sequence[Sequence[Tile]]) -> Image.Image:
     text = _LINE * max(len(tile.lines) for row in rows for tile in row)
     step_x, step_y = SIDE + _GAP, SIDE + text + 2 * _GAP
     result = Image.new("RGB", (columns * step_x + _GAP, len(rows) * step_y + _GAP), _PAPER)
-    draw, font = ImageDraw.Draw(result), ImageFont.load_default(size=11)
+    draw, font = ImageDraw.Draw(result), ImageFont.load_default(size=_FONT)
     for y, row in enumerate(rows):
         for x, tile in enumerate(row):
             corner = (_GAP + x * step_x, _GAP + y * step_y)
