@@ -60,7 +60,9 @@ def test_tiles_are_read_as_written(crops, tmp_path):
         np.testing.assert_array_equal(found.pixels, saved.pixels)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"bpp": 0.2}', '{"bpp": 0.2, "rows": [[[1]]]}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"bpp": 0.2}', '{"bpp": 0.2, "rows": [[]]}', '{"bpp": 0.2, "rows": [[[1]]]}']
+)
 def test_damaged_tiles(crops, tmp_path, content):
     sheet.save(crops, 0.25, tmp_path)
     (tmp_path / "tiles.json").write_text(content)

@@ -74,6 +74,9 @@ class Record:
         """Raises `ValueError` for what would not be a record, though it is made of the same parts."""
         if not (_all(self.images, str) and isinstance(self.settings, dict) and isinstance(self.run, dict)):
             raise ValueError("images, settings or run are of another type")
+        named = [self.run.get(key) for key in ("date", "anchor", "published")]
+        if not _all([x for x in named if x is not None], str) or not _all(self.run.get("left out", []), str):
+            raise ValueError("what the run was is of another type")
         for name, entry in self.entries.items():
             parameters = entry.parameters
             texts = [name, *parameters, *parameters.values()]
@@ -139,7 +142,8 @@ class Record:
 
     def complete(self) -> list[Entry]:
         """The codecs that all images were measured with at all qualities: others' means are not of the same images."""
-        return [entry for entry in self.entries.values() if len(entry.rows) == len(entry.qualities) * len(self.images)]
+        size = len(self.images)
+        return [entry for entry in self.entries.values() if 0 < len(entry.rows) == len(entry.qualities) * size]
 
 
 def read_json(path: Path) -> Any:

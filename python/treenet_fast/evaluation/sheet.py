@@ -79,6 +79,8 @@ def load(folder: Path) -> tuple[list[list[Tile]], float]:
     content = read_json(file)
     try:
         bpp, rows = float(content["bpp"]), content["rows"]
+        if not all(rows):
+            raise TypeError("a row without crops")
         for lines in (lines for row in rows for lines in row):
             if not lines or not all(isinstance(line, str) for line in lines):
                 raise TypeError("a crop without lines of text")
