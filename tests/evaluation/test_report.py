@@ -118,7 +118,7 @@ def test_what_comes_from_files_is_escaped(made):
 
 def test_lead(made):
     text = made().text
-    assert f"1 image, coded and decoded by {OWN}, HEIC and WebP, and by float networks, whose rates are" in text
+    assert f"1 image, coded and decoded by {OWN}, HEIC, WebP and float networks (whose rates are" in text
     assert "Measured on 2026-01-02 with A CPU." in text
 
 
@@ -192,7 +192,18 @@ def test_why_a_bd_rate_is_missing(made, folder, record):
     heic = record.entries["HEIC"]
     heic.qualities, heic.rows = [1, 2, 3], heic.rows[:3]
     record.save(folder / "record.json")
-    assert "no BD-rate of WebP against HEIC in PSNR: the anchor curve has 3 points" in made().text
+    text = made().text
+    assert "no BD-rate of WebP against HEIC in PSNR: the anchor curve has 3 points" in text
+    assert "PSNR: more bits than WebP, not comparable with HEIC" in text
+
+
+def test_float_networks_alone(made, folder, record):
+    for name in (OWN, "HEIC", "WebP"):
+        del record.entries[name]
+    record.save(folder / "record.json")
+    text = made().text
+    assert "coded and decoded by float networks" in text
+    assert "The record has no times" in text
 
 
 def test_studies_by_name(made, folder, tmp_path):

@@ -87,18 +87,19 @@ def report(results: Results) -> bytes:
 
 def _lead(results: Results) -> Html:
     record = results.record
-    with_files = [entry.codec for entry in record.complete() if entry.kind != "float"]
-    floats = ", and by float networks, whose rates are estimates" if results.of_kind("float") else ""
-    coded = f"{_count(len(record.images), 'image')}, coded and decoded by {_listed(with_files)}{floats}."
+    codecs = [entry.codec for entry in record.complete() if entry.kind != "float"]
+    if results.of_kind("float"):
+        codecs.append("float networks (whose rates are estimates)")
+    coded = f"{_count(len(record.images), 'image')}, coded and decoded by {_listed(codecs)}."
     circumstances = [
         f"{word} {value}"
         for word, value in (("on", record.run.get("date")), ("with", record.settings.get("processor")))
         if value
     ]
-    scores = _listed(metric.title for metric in results.metrics)
+    measured = ["bits per pixel", *(metric.title for metric in results.metrics), "the time to encode and to decode"]
     return join(
         paragraph(coded, " ", " ".join(["Measured", *circumstances]) + "." if circumstances else ""),
-        paragraph(f"Bits per pixel, {scores}, and the time to encode and to decode."),
+        paragraph(f"On this page: {_listed(measured)}."),
     )
 
 
@@ -126,8 +127,9 @@ def _verdict(results: Results, model: Entry, metric: Metric) -> str:
     deltas = [(peer.codec, comparison.compare(peer, model, metric)) for peer in results.of_kind("peer")]
     known = [(name, delta.percent) for name, delta in deltas if not isinstance(delta, str)]
     fewer, more = ([name for name, percent in known if (percent < 0) is less] for less in (True, False))
-    claims = [f"{word} bits than {_listed(names)}" for word, names in (("fewer", fewer), ("more", more)) if names]
-    return f"{metric.title}: {', '.join(claims) or 'no codec to compare with'}"
+    without = [name for name, delta in deltas if isinstance(delta, str)]
+    claims = (("fewer bits than", fewer), ("more bits than", more), ("not comparable with", without))
+    return f"{metric.title}: {', '.join(f'{claim} {_listed(names)}' for claim, names in claims if names)}"
 
 
 def _crops(results: Results) -> Section:
