@@ -12,7 +12,7 @@ from treenet_fast.evaluation.curve import Row
 from treenet_fast.evaluation.names import float_name
 from treenet_fast.evaluation.record import Record
 
-COMMITTED = Path(__file__).parents[2] / "benchmarks" / "results" / "rate_distortion.json"
+COMMITTED = Path(__file__).parents[2] / "benchmarks" / "results" / "evaluation.json"
 
 
 class Named(ImageCodec):
