@@ -14,23 +14,22 @@ from pathlib import Path
 import gpu.report
 import speed_tables
 
+from treenet_fast import models
 from treenet_fast.evaluation import comparison, markdown
+from treenet_fast.evaluation.bd_rate import BdRate
 from treenet_fast.evaluation.codecs import Heic
-from treenet_fast.evaluation.curve import at_rate, curve
-from treenet_fast.evaluation.metrics import from_decibels
+from treenet_fast.evaluation.names import treenet_name
 from treenet_fast.evaluation.record import Record
 from treenet_fast.evaluation.scores import MS_SSIM, PSNR
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+RESULTS_PAGE = HERE.parent / "docs" / "results.md"
 SPEED_PAGE = HERE.parent / "docs" / "speed.md"
 RESULTS = HERE / "results"
 EXACTNESS = RESULTS / "exactness.json"
-RATE_DISTORTION = RESULTS / "rate_distortion.json"
+EVALUATION = RESULTS / "evaluation.json"
 GPU = RESULTS / "gpu.json"
-
-RATES = (0.1, 0.15, 0.2, 0.3, 0.4)
-"""Bits per pixel at which all codecs are compared."""
 
 
 def exactness() -> str:
@@ -46,10 +45,43 @@ def exactness() -> str:
     return markdown.table(["quality", "identical on every path", "Kodak files above their symbols' information"], rows)
 
 
+def in_short() -> str:
+    """The default model against each peer: who needs more bits, and who more time."""
+    record = Record.load(EVALUATION)
+    own = record.entries[treenet_name(models.DEFAULT)]
+    times = {codec: seconds for codec, *seconds in comparison.times(record).rows}
+    none = ["–"] * len(comparison.TIMES)
+    rows = []
+    for peer in record.complete():
+        if peer.kind == "peer":
+            deltas = [comparison.compare(peer, own, metric) for metric in (PSNR, MS_SSIM)]
+            rows.append([peer.codec, *map(more_or_fewer, deltas), *times.get(peer.codec, none)])
+    rows.append(["itself", "", "", *times.get(own.codec, none)])
+    header = [f"`{own.codec}` against", "bits at equal PSNR", "bits at equal MS-SSIM", *comparison.TIMES.values()]
+    return markdown.table(header, rows)
+
+
+def more_or_fewer(delta: BdRate | str) -> str:
+    """A delta rate in words; what is a win stands out."""
+    if isinstance(delta, str):
+        return "–"
+    return f"{delta.percent:.0f} % more" if delta.percent > 0 else f"**{-delta.percent:.0f} % fewer**"
+
+
+def times() -> str:
+    """Seconds on one core."""
+    record = Record.load(EVALUATION)
+    found = comparison.times(record)
+    if not found.rows:
+        return "Not recorded yet."
+    processes, processor = record.settings["processes"], record.settings["processor"]
+    return markdown.table(*found) + f"\n\n{processes} process{'es' * (processes != 1)}, each on a core of {processor}."
+
+
 def rate_and_distortion() -> str:
     """Means over the images, from real files, of each model of the package."""
     parts = []
-    for entry in Record.load(RATE_DISTORTION).entries.values():
+    for entry in Record.load(EVALUATION).entries.values():
         if entry.kind == "model":
             rows = [
                 [str(p.quality), f"{p.bpp:.3f}", f"{p.values['psnr']:.2f} dB", f"{p.values['ms_ssim']:.4f}"]
@@ -62,23 +94,12 @@ def rate_and_distortion() -> str:
 
 def bd_rates() -> str:
     """Delta rates, each with the range that it is taken over."""
-    return comparison.table(Record.load(RATE_DISTORTION), Heic.name, (PSNR, MS_SSIM))
+    return markdown.table(*comparison.table(Record.load(EVALUATION), Heic.name, (PSNR, MS_SSIM), "kodak"))
 
 
 def like_rates() -> str:
     """PSNR and MS-SSIM of every codec at a few rates."""
-    rows = []
-    for entry in Record.load(RATE_DISTORTION).entries.values():
-        psnr, similarity = (curve(entry.points(), metric) for metric in (PSNR, MS_SSIM))
-        cells = [like_rate_cell(at_rate(psnr, rate), at_rate(similarity, rate)) for rate in RATES]
-        rows.append([entry.codec, *cells])
-    return markdown.table(["PSNR / MS-SSIM at", *(f"{rate} bpp" for rate in RATES)], rows)
-
-
-def like_rate_cell(psnr: float | None, similarity: float | None) -> str:
-    if psnr is None or similarity is None:
-        return "–"
-    return f"{psnr:.2f} / {from_decibels(similarity):.4f}"
+    return markdown.table(*comparison.like_rates(Record.load(EVALUATION), (PSNR, MS_SSIM)))
 
 
 def speed() -> str:
@@ -105,12 +126,16 @@ Tables = dict[str, Callable[[], str]]
 
 PAGES: dict[Path, Tables] = {
     README: {
-        "rate and distortion": rate_and_distortion,
-        "like rates": like_rates,
-        "BD-rates": bd_rates,
+        "in short": in_short,
         "exactness": exactness,
         "speed": speed,
         "GPU": on_a_gpu,
+    },
+    RESULTS_PAGE: {
+        "rate and distortion": rate_and_distortion,
+        "like rates": like_rates,
+        "BD-rates": bd_rates,
+        "times": times,
     },
     SPEED_PAGE: {suite: partial(recorded, suite) for suite in speed_tables.TABLES},
 }

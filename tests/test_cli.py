@@ -365,14 +365,14 @@ def test_files_of_a_folder_that_the_system_fails(error, message, thumbnail, tmp_
     (tmp_path / "in").mkdir()
     for name in "abc":
         Image.fromarray(thumbnail).save(f"in/{name}.png")
-    write = cli._write
+    write = cli.write_whole
 
     def fail_on_a(path, content):
         if path.name == "a.tnf":
             raise error
         write(path, content)
 
-    monkeypatch.setattr(cli, "_write", fail_on_a)
+    monkeypatch.setattr(cli, "write_whole", fail_on_a)
     assert run("compress", "in", "out") == 1
     assert names(tmp_path / "out") == ["b.tnf", "c.tnf"]
     assert capsys.readouterr().err.startswith(f"treenet-fast: in/a.png: {message}")

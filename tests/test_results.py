@@ -1,8 +1,12 @@
 """The tables of the README and of docs/ say what the committed results say."""
 
+from dataclasses import replace
+
 import pytest
 
+from treenet_fast import models
 from treenet_fast.evaluation.curve import Row
+from treenet_fast.evaluation.names import treenet_name
 from treenet_fast.evaluation.record import Entry, Record
 
 
@@ -36,7 +40,7 @@ def row(image, quality, bpp, psnr, ms_ssim):
 
 @pytest.fixture
 def two_codecs(tables, tmp_path, monkeypatch):
-    """A model at two qualities on two images, and a peer at one on one."""
+    """Two images: a model at two qualities, and a peer at one."""
     rows = [
         row("a.png", 1, 0.1, 25.0, 0.88),
         row("b.png", 1, 0.1, 27.0, 0.92),
@@ -44,10 +48,10 @@ def two_codecs(tables, tmp_path, monkeypatch):
         row("b.png", 100, 0.5, 31.0, 0.995),
     ]
     model = Entry("treenet_fast own", "model", {"model hash": "0123456789abcdef"}, [1, 100], rows)
-    peer = Entry("peer", "peer", {}, [5], [row("a.png", 5, 0.15, 20.0, 0.8)])
+    peer = Entry("peer", "peer", {}, [5], [row(f"{x}.png", 5, 0.15, 20.0, 0.8) for x in "ab"])
     path = tmp_path / "results.json"
     Record(["a.png", "b.png"], {entry.codec: entry for entry in (model, peer)}).save(path)
-    monkeypatch.setattr(tables, "RATE_DISTORTION", path)
+    monkeypatch.setattr(tables, "EVALUATION", path)
 
 
 def test_rate_and_distortion(tables, two_codecs):
@@ -69,13 +73,43 @@ def test_like_rates(tables, two_codecs):
     assert peer == "| peer | – | – | – | – | – |"
 
 
-def test_bd_rates(tables, tmp_path, monkeypatch):
-    """The rate of each quality, and a tenth less at the same."""
+def curves(tmp_path, **codecs):
+    """A file of codecs by name: their kind, and a factor on the rate of each quality."""
     entries = {}
-    for name, factor in (("HEIC", 1.0), ("own", 0.9)):
+    for name, (kind, factor) in codecs.items():
         rows = [row("a.png", q, factor * 0.05 * q, 24.0 + q, 1 - 0.5**q) for q in (1, 2, 3, 4)]
-        entries[name] = Entry(name, "peer", {}, [1, 2, 3, 4], rows)
-    Record(["a.png"], entries).save(tmp_path / "results.json")
-    monkeypatch.setattr(tables, "RATE_DISTORTION", tmp_path / "results.json")
-    *_, last = tables.bd_rates().splitlines()
-    assert last == "| own | HEIC | -10.0 % (25.0..28.0 dB) | -10.0 % (3.0..12.0 dB) |"
+        entries[name] = Entry(name, kind, {}, [1, 2, 3, 4], rows)
+    record = Record(["a.png"], entries, {"processes": 2, "processor": "A CPU"})
+    record.save(tmp_path / "results.json")
+    return record
+
+
+def test_bd_rates(tables, tmp_path, monkeypatch):
+    """The rate of each quality, and a tenth less at the same; the paper's rows below."""
+    curves(tmp_path, HEIC=("peer", 1.0), own=("model", 0.9))
+    monkeypatch.setattr(tables, "EVALUATION", tmp_path / "results.json")
+    _, _, own, *published = tables.bd_rates().splitlines()
+    assert own == "| own | HEIC | -10.0 % (25.0..28.0 dB) | -10.0 % (3.0..12.0 dB) |"
+    assert len(published) == 7
+    assert published[-1] == "| TreeNet (published) | BPG | -3.0 % | -32.1 % |"
+
+
+def test_in_short(tables, tmp_path, monkeypatch):
+    """A quarter more than one, a quarter fewer than the other."""
+    name = treenet_name(models.DEFAULT)
+    record = curves(tmp_path, **{name: ("model", 1.0)}, low=("peer", 0.8), high=("peer", 4 / 3))
+    monkeypatch.setattr(tables, "EVALUATION", tmp_path / "results.json")
+    assert tables.times() == "Not recorded yet."
+    _, _, low, high, _ = tables.in_short().splitlines()
+    assert low == "| low | 25 % more | 25 % more | – | – |"
+    assert high == "| high | **25 % fewer** | **25 % fewer** | – | – |"
+
+    entry = record.entries[name]
+    seconds = {"encoding_time": 0.05, "decoding_time": 0.1}
+    entry.rows = [replace(one, values={**one.values, **seconds}) for one in entry.rows]
+    record.save(tmp_path / "results.json")
+    *_, own = tables.in_short().splitlines()
+    assert own == "| itself |  |  | 50.0 ms | 100.0 ms |"
+    *_, times, _, machine = tables.times().splitlines()
+    assert times == f"| {name} | 50.0 ms | 100.0 ms |"
+    assert machine == "2 processes, each on a core of A CPU."

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +23,10 @@ from PIL import Image, ImageOps
 
 from treenet_fast import models
 from treenet_fast._api import DEFAULT_MAX_PIXELS, Codec, info
+from treenet_fast._output import write_whole
 from treenet_fast._stream import StreamInfo
 from treenet_fast._version import __version__
-from treenet_fast.errors import TreeNetError, UnsupportedImageError
+from treenet_fast.errors import OutputError, TreeNetError, UnsupportedImageError
 from treenet_fast.image_files import files_below, opened
 from treenet_fast.images import IMAGE_SUFFIXES, check_pixels
 
@@ -41,6 +41,7 @@ _NEED_MORE = {
     "train": ("treenet_fast.training.command", "train a network on a folder of photographs", "train"),
     "export": ("treenet_fast.quantise.command", "make a model file of a trained network", "train"),
     "eval": ("treenet_fast.evaluation.command", "compare the models with other codecs on a folder of images", "eval"),
+    "report": ("treenet_fast.evaluation.report_command", "one page of HTML of what eval and latents found", "eval"),
     "latents": ("treenet_fast.evaluation.latents_command", "what each latent of an image holds and costs", "eval"),
     "complexity": ("treenet_fast.evaluation.complexity_command", "what the network computes, module by module", "eval"),
 }
@@ -148,7 +149,7 @@ def _compress(options: argparse.Namespace) -> int:
     def work(job: Job) -> bytes:
         image = _read_image(job.source, options.max_pixels)
         stream: bytes = codec.compress(image, options.quality)
-        _write(job.target, stream)
+        write_whole(job.target, stream)
         return stream
 
     return _run(options, jobs, work)
@@ -170,7 +171,7 @@ def _decompress(options: argparse.Namespace) -> int:
             image.save(content, formats[job.target])
         except (OSError, ValueError) as error:
             raise CommandError(f"{job.target}: this format cannot hold the image: {error}") from error
-        _write(job.target, content.getbuffer())
+        write_whole(job.target, content.getbuffer())
         return stream
 
     return _run(options, jobs, work)
@@ -212,10 +213,10 @@ def _run(options: argparse.Namespace, jobs: list[Job], work: Callable[[Job], byt
                 bar.show(job.source.name)
             try:
                 streams.append(info(work(job)))
+            except (CommandError, OutputError) as error:  # which name the file
+                problems.append(str(error))
             except TreeNetError as error:
                 problems.append(f"{job.source}: {error}")
-            except CommandError as error:
-                problems.append(str(error))
             except OSError as error:
                 problems.append(f"{job.source}: {error.strerror or error}")
             except MemoryError:
@@ -298,25 +299,6 @@ def _image_format(path: Path) -> str:
     if name is None or name not in Image.SAVE:
         raise CommandError(f"{path}: no image format to write has the suffix {path.suffix!r}; use .png, for one")
     return name
-
-
-def _write(path: Path, content: bytes | memoryview) -> None:
-    """Writes the file whole or not at all: under another name first. Folders above it are made."""
-    final = Path(os.path.realpath(path))  # so that a link stays a link
-    temporary = final.parent / f".{PROGRAM}-{secrets.token_hex(8)}.tmp"
-    try:
-        if final.exists() and not final.is_file():
-            raise CommandError(f"{path}: is no ordinary file; name another output")
-        final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-            temporary.replace(final)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 class _ProgressBar:

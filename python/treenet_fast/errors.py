@@ -37,6 +37,14 @@ class MissingWeightsError(TreeNetError):
     """A function needs weights that others distribute and that are not on this machine; the message says which."""
 
 
+class OutputError(TreeNetError):
+    """A file cannot be written; the message names it."""
+
+
+class RecordError(TreeNetError):
+    """A file of measurements is damaged, or is something else; the message names it."""
+
+
 class ModelFileError(TreeNetError):
     """A model file cannot be read, or breaks a rule of SPEC §9."""
 

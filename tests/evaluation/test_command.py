@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from treenet_fast.cli import main
-from treenet_fast.evaluation import perceptual, workers
+from treenet_fast.evaluation import perceptual, sheet, workers
 from treenet_fast.evaluation.codecs import WebP
 from treenet_fast.evaluation.record import Record
 
@@ -64,6 +64,11 @@ def test_whole(folder, out, capsys):
 
     record = Record.load(out / "record.json")
     assert [entry.codec for entry in record.complete()] == ["treenet_fast mse", "JPEG"]
+    assert record.run.pop("date") >= "2020-01-01"
+    assert record.run == {"anchor": "JPEG", "published": "kodak", "left out": []}
+    tiles, rate = sheet.load(out / "comparison")
+    assert rate == 0.2
+    assert [[tile.lines[0] for tile in row] for row in tiles] == [["original", "treenet_fast mse", "JPEG"]] * 2
     lines = [line.split("\t") for line in (out / "results.tsv").read_text().splitlines()]
     assert len(lines) == 1 + 2 * 2 * 4
     for codec, image, quality, size, bpp, *_ in lines[1:]:
@@ -152,6 +157,8 @@ def test_bad_input_is_named_and_the_rest_goes_on(folder, out, in_process, capsys
     assert "compressai:net: " in errors
     record = Record.load(out / "record.json")
     assert record.images == ["cat.png", "tac.png"]
+    assert sum("is not defined on" in text for text in record.run["left out"]) == 1
+    assert len(record.run["left out"]) == 4
     assert [entry.codec for entry in record.complete()] == ["JPEG"]
 
 
@@ -163,7 +170,9 @@ def test_weights_that_are_not_there(folder, out, in_process, capsys, monkeypatch
     arguments = ("--codecs", "jpeg", *JPEG, "--anchor", "jpeg")
     assert evaluate(folder, out, *arguments) == 0
     assert "without LPIPS: " in capsys.readouterr().err
-    assert Record.load(out / "record.json").settings["metrics"] == ["psnr", "ms_ssim", "nlpd"]
+    record = Record.load(out / "record.json")
+    assert record.settings["metrics"] == ["psnr", "ms_ssim", "nlpd"]
+    assert record.run["left out"][0].startswith("without LPIPS: ")
     assert evaluate(folder, out / "2", *arguments, *metrics("psnr", "lpips")) == 1
     assert "treenet-fast eval: lpips: " in capsys.readouterr().err
 

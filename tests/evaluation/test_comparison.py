@@ -1,8 +1,11 @@
 """BD-rates of records: pairs, cells, and the paper's rows beside them."""
 
+from dataclasses import replace
+
 import pytest
 
-from treenet_fast.evaluation.comparison import pairs, problems, table
+from treenet_fast.evaluation import markdown
+from treenet_fast.evaluation.comparison import like_rates, pairs, problems, published_table, table, times, versus_peers
 from treenet_fast.evaluation.curve import Row
 from treenet_fast.evaluation.names import float_name
 from treenet_fast.evaluation.published import BD_RATES
@@ -37,7 +40,7 @@ def test_incomplete_codecs_are_left_out(record):
 
 
 def test_table(record):
-    header, _, *rows = table(record, "HEIC", [PSNR, NLPD]).splitlines()
+    header, _, *rows = markdown.table(*table(record, "HEIC", [PSNR, NLPD])).splitlines()
     assert header == "| codec | against | BD-rate, PSNR | BD-rate, NLPD |"
     assert rows[0] == f"| {OWN} | {float_name(OWN)} | +12.5 % (26.0..32.0 dB) | +12.5 % (0.650..0.800) |"
     assert rows[1] == f"| {OWN} | HEIC | -10.0 % (26.0..32.0 dB) | -10.0 % (0.650..0.800) |"
@@ -46,10 +49,10 @@ def test_table(record):
 
 
 def test_published_rows_are_marked(record):
-    rows = table(record, "HEIC", [PSNR, NLPD], "kodak").splitlines()[6:]
+    rows = table(record, "HEIC", [PSNR, NLPD], "kodak").rows[4:]
     assert len(rows) == 7
-    assert all("(published) | BPG |" in row for row in rows)
-    assert rows[-1] == "| TreeNet (published) | BPG | -3.0 % | -33.3 % |"
+    assert all(codec.endswith(" (published)") and anchor == "BPG" for codec, anchor, *_ in rows)
+    assert rows[-1] == ["TreeNet (published)", "BPG", "-3.0 %", "-33.3 %"]
 
 
 def test_published_rates_by_set():
@@ -62,3 +65,36 @@ def test_problems_say_why(record):
     first, second = problems(record, "HEIC", [PSNR, NLPD])
     assert first == "no BD-rate of short against HEIC in PSNR: the test curve has 3 points: use at least 4"
     assert "in NLPD" in second
+
+
+def test_against_each_peer(record):
+    """The same numbers as with the peer for an anchor."""
+    model = record.entries[OWN]
+    model.kind = record.entries[float_name(OWN)].kind = "model"
+    header, rows = versus_peers(record, model, [PSNR])
+    assert header == ["against", "PSNR"]
+    assert rows == [["HEIC", "-10.0 % (26.0..32.0 dB)"], ["short", "–"]]
+
+
+def test_published_table_by_set():
+    header, rows = published_table("tecnick", [PSNR])
+    assert header == ["codec", "against", "BD-rate, PSNR"]
+    assert rows[0] == ["VTM (published)", "BPG", "-28.9 %"]
+
+
+def test_like_rates(record):
+    """HEIC has 26 dB at 0.1 bpp, and 2 dB more with each doubling."""
+    header, rows = like_rates(record, [PSNR, NLPD], (0.1, 0.2, 0.05))
+    assert header == ["PSNR / NLPD at", "0.1 bpp", "0.2 bpp", "0.05 bpp"]
+    assert rows[2] == ["HEIC", "26.00 / 0.3500", "28.00 / 0.3000", "–"]
+
+
+def test_times_are_medians(record):
+    """Of those that have them: a float network has none."""
+    heic = record.entries["HEIC"]
+    seconds = [0.1, 0.3, 9.0, 0.2]
+    heic.rows = [
+        replace(row, values={**row.values, "encoding_time": x, "decoding_time": x / 100})
+        for row, x in zip(heic.rows, seconds, strict=True)
+    ]
+    assert times(record) == (["codec", "encode", "decode"], [["HEIC", "250.0 ms", "2.5 ms"]])

@@ -6,6 +6,9 @@ from PIL import Image
 
 import treenet_fast
 from treenet_fast.cli import main
+from treenet_fast.errors import RecordError
+from treenet_fast.evaluation.latents_command import SUMMARY, Summary
+from treenet_fast.evaluation.metrics import psnr
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def test_files_and_table(photo, thumbnail, tmp_path, capsys):
     folder = tmp_path / "below" / "out"
     names = [f"{kind}-{b}.png" for kind in ("accumulative", "selective") for b in (1, 2, 3, 4)]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [*names, "bits.npy", "propagation.png", "rates.png"]
+        [*names, "bits.npy", "propagation.png", "rates.png", "study.json"]
     )
     stream = treenet_fast.compress(thumbnail, 70, model="mse")
     with Image.open(folder / "accumulative-4.png") as image:
@@ -27,6 +30,13 @@ def test_files_and_table(photo, thumbnail, tmp_path, capsys):
     bits = np.load(folder / "bits.npy")
     assert bits.shape == (4, 3, 4)
     assert bits.dtype == np.float64
+
+    found = Summary.load(folder / SUMMARY)
+    assert (found.image, found.width, found.height, found.quality, found.model) == ("photo.png", 50, 37, 70, "mse")
+    assert found.psnr == sorted(found.psnr)
+    assert found.psnr[3] == psnr(thumbnail, treenet_fast.decompress(stream, "numpy", model="mse"))
+    assert found.bits["file"] == 8 * len(stream)
+    assert sum(cost for name, cost in found.bits.items() if name[0] in "yz") == pytest.approx(bits.sum())
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "photo.png at quality 70 -> below/out"
@@ -39,6 +49,13 @@ def test_files_and_table(photo, thumbnail, tmp_path, capsys):
     assert rows[-1][1:] == [str(len(stream)), f"{8 * len(stream) / (50 * 37):.4f}", "100.0", "%"]
     assert sum(int(row[1]) for row in rows[:8]) == pytest.approx(bits.sum() / 8, abs=4)
     assert sum(int(row[1]) for row in rows[:9]) == pytest.approx(len(stream), abs=4.5)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"image": "a.png"}'])
+def test_a_damaged_summary(tmp_path, content):
+    (tmp_path / SUMMARY).write_text(content)
+    with pytest.raises(RecordError, match=r"study\.json: is no"):
+        Summary.load(tmp_path / SUMMARY)
 
 
 @pytest.mark.parametrize(

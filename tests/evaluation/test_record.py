@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from treenet_fast import models
-from treenet_fast.errors import InvalidArgumentError
+from treenet_fast.errors import InvalidArgumentError, RecordError
 from treenet_fast.evaluation.codecs import ImageCodec
 from treenet_fast.evaluation.curve import Row
 from treenet_fast.evaluation.names import float_name
 from treenet_fast.evaluation.record import Record
 
-COMMITTED = Path(__file__).parents[2] / "benchmarks" / "results" / "rate_distortion.json"
+COMMITTED = Path(__file__).parents[2] / "benchmarks" / "results" / "evaluation.json"
 
 
 class Named(ImageCodec):
@@ -31,7 +31,7 @@ def row(image, quality, **values):
 
 @pytest.fixture
 def record():
-    return Record(["b.png", "a.png"], settings={"metrics": ["psnr"]})
+    return Record(["b.png", "a.png"], settings={"metrics": ["psnr"]}, run={"left out": []})
 
 
 @pytest.fixture
@@ -80,6 +80,36 @@ def test_record_is_read_as_written(full, tmp_path):
     assert Record.load(file) == full
     assert len(file.read_text().splitlines()) < 40
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('{\n "images"', '{"images"} "images"', "is no JSON"),
+        ('"columns"', '"rows"', "KeyError: 'columns'"),
+        ('["b.png", "a.png"]', '"b.png"', "of another type"),
+        ('{\n  "left out": []\n }', "[]", "of another type"),
+        ('"left out": []', '"left out": "all"', "what the run was"),
+        ('"left out": []', '"anchor": ["codec"]', "what the run was"),
+        ('"peer"', '"mine"', "what 'codec' is"),
+        ('"qualities": [4, 6]', '"qualities": [4, "6"]', "what 'codec' is"),
+        ('["a.png", 6,', '["b.png", 6,', "rows of 'codec' are there twice"),
+        ('["a.png", 6,', '["c.png", 6,', "of no image or quality"),
+        ('["a.png", 6, 600, 0.06, 26.0]', '["a.png", 6, 600, 0.06, "26"]', "what is no number"),
+        ('["a.png", 6, 600, 0.06, 26.0]', '["a.png", 6, 600, 0.06, NaN]', "what is no number"),
+        ('["a.png", 6, 600, 0.06, 26.0]', '["a.png", 6, 600, 0, 26.0]', "no rate"),
+        ('["a.png", 6, 600, 0.06, 26.0]', '["a.png", 6, 600, 0.06, null]', "different columns"),
+        ('["a.png", 6, 600, 0.06, 26.0]', '["a.png", 6, 600, 0.06]', "ValueError"),
+    ],
+)
+def test_a_damaged_record(full, tmp_path, old, new, message):
+    file = tmp_path / "record.json"
+    full.save(file)
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
+    with pytest.raises(RecordError, match=re.escape(message)):
+        Record.load(file)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """The codecs that are compared, each through real files: this one, JPEG, WebP, AVIF, HEIC and JPEG XL.
 
-The peers run with the defaults that their users get, 4:2:0 chroma among them, but for what costs a little time and no
-compatibility: JPEG's own Huffman tables and WebP's best method. Only the quality varies; their qualities are chosen to
-span 0.05 to 0.6 bits per pixel on Kodak, as far as the formats reach down.
+The peers run with the defaults that their users get, which is 4:2:0 chroma but for JPEG XL, except for what costs a
+little time and no compatibility: JPEG's own Huffman tables and WebP's best method. Only the quality varies; their
+qualities are chosen to span 0.05 to 0.6 bits per pixel on Kodak, as far as the formats reach down.
 
 Codecs take arrays and bytes of the host and give the same, so that where one runs on a GPU its work is done when it
 returns, and a clock needs no further synchronisation.

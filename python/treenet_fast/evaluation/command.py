@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import platform
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from treenet_fast._output import write_whole
 from treenet_fast.errors import InvalidArgumentError, MissingLibraryError, MissingWeightsError, TreeNetError
-from treenet_fast.evaluation import catalogue, comparison, exports, figures, plots, published, sheet, workers
+from treenet_fast.evaluation import catalogue, comparison, exports, figures, markdown, plots, published, sheet, workers
 from treenet_fast.evaluation.codecs import FileCodec, ImageCodec
 from treenet_fast.evaluation.curve import check, images_in
 from treenet_fast.evaluation.libraries import library
-from treenet_fast.evaluation.record import Record, write_whole
+from treenet_fast.evaluation.machine import processor
+from treenet_fast.evaluation.record import Record
 from treenet_fast.evaluation.scores import METRICS, Metric
 
 _OPTIONS = {metric.option: metric for metric in METRICS.values()}
@@ -81,14 +83,29 @@ def _qualities(text: str) -> tuple[str | None, tuple[int, ...]]:
 
 
 class _Problems:
-    """What was left out, said as it is found."""
+    """What was left out, said as it is found.
+
+    Attributes:
+        texts: all of it.
+        any: whether it matters for the exit status.
+    """
 
     def __init__(self) -> None:
+        self.texts: list[str] = []
         self.any = False
 
     def add(self, text: str) -> None:
         self.any = True
-        print(f"treenet-fast eval: {text}", file=sys.stderr)
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """Something that nobody asked for, so that it is no problem that it is left out."""
+        self.texts.append(text)
+        _say(text)
+
+
+def _say(text: str) -> None:
+    print(f"treenet-fast eval: {text}", file=sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -108,6 +125,13 @@ def run(options: argparse.Namespace) -> int:
     for entry in record.entries.values():
         if entry not in record.complete():
             problems.add(f"{entry.codec} is left out of tables and figures: it lacks images or qualities")
+    record.run = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "anchor": codecs[options.anchor].name if options.anchor in codecs else None,
+        "published": None if options.published == "none" else options.published,
+        "left out": problems.texts,
+    }
+    _save(record, options.out)
     _conclude(options, record, codecs, paths, metrics)
     return 1 if problems.any else 0
 
@@ -125,7 +149,7 @@ def _chosen_metrics(names: Sequence[str] | None, problems: _Problems) -> list[Me
             if names:
                 problems.add(f"{metric.option}: {error}")
             else:
-                print(f"treenet-fast eval: without {metric.title}: {error}", file=sys.stderr)
+                problems.note(f"without {metric.title}: {error}")
     return metrics
 
 
@@ -162,7 +186,7 @@ def _opened_record(options: argparse.Namespace, paths: Sequence[Path], metrics: 
     """
     settings = {
         "metrics": [metric.name for metric in metrics],
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "processes": _processes(options),
         "device": options.device or "cpu",
         "SHA-256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},
@@ -228,22 +252,21 @@ def _conclude(
 ) -> None:
     """Curves, tables and figures, all from the record."""
     exports.write_compressai(record, options.out / "compressai")
-    table = ""
-    if options.anchor in codecs:
-        anchor = codecs[options.anchor].name
-        beside = None if options.published == "none" else options.published
-        table = comparison.table(record, anchor, metrics, beside)
+    table, anchor = "", record.run["anchor"]
+    if anchor is not None:
+        table = markdown.table(*comparison.table(record, anchor, metrics, record.run["published"]))
         write_whole(options.out / "bd_rates.md", table + "\n")
         for text in comparison.problems(record, anchor, metrics):
-            print(f"treenet-fast eval: {text}", file=sys.stderr)
+            _say(text)
     with library("matplotlib").rc_context(figures.STYLE):
         for metric in metrics:
             figures.save(plots.figure(record, [metric]), options.out / f"rate_distortion_{metric.name}")
     complete = {entry.codec for entry in record.complete()}
     shown = [codec for codec in codecs.values() if isinstance(codec, FileCodec) and codec.name in complete]
     if shown:
-        print("treenet-fast eval: the visual comparison", file=sys.stderr)
-        picture = sheet.sheet(record, shown, paths, metrics, options.rate)
-        picture.save(options.out / "comparison.png")
+        _say("the visual comparison")
+        tiles = sheet.tiles(record, shown, paths, metrics, options.rate)
+        sheet.drawn(tiles).save(options.out / "comparison.png")
+        sheet.save(tiles, options.rate, options.out / "comparison")
     if table:
         print(table)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from treenet_fast.evaluation.complexity import Tables, tables
+from treenet_fast.evaluation.table import Table
 from treenet_fast.evaluation.text_table import text_table
 from treenet_fast.model import TreeNet
 
@@ -28,6 +29,12 @@ def run(options: argparse.Namespace) -> int:
 
 def text(counted: Tables) -> str:
     """The tables and the notes."""
+    parts = [part for title, table in titled(counted) for part in (title, text_table(*table))]
+    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in counted.notes)])
+
+
+def titled(counted: Tables) -> list[tuple[str, Table]]:
+    """The tables, and what each is of."""
     modules = [
         [
             row.module,
@@ -51,16 +58,17 @@ def text(counted: Tables) -> str:
         ]
         for row in counted.left_out
     ]
-    parts = (
-        "Modules (of all four bottlenecks), counted as the paper counts: weights and biases of convolutions",
-        text_table(["", "kMAC/px", "published", "parameters (M)", "published (M)"], modules),
-        "Codecs, kMAC/px",
-        text_table(["", "encoder", "decoder", "both"], codecs),
-        "What the paper leaves out; k op/px: thousands of element-wise operations",
-        text_table(["", "kMAC/px", "k op/px", "parameters (M)"], left_out),
-        "\n".join(f"- {note}" for note in counted.notes),
-    )
-    return "\n\n".join(parts)
+    return [
+        (
+            "Modules (of all four bottlenecks), counted as the paper counts: weights and biases of convolutions",
+            Table(["", "kMAC/px", "published", "parameters (M)", "published (M)"], modules),
+        ),
+        ("Codecs, kMAC/px", Table(["", "encoder", "decoder", "both"], codecs)),
+        (
+            "What the paper leaves out; k op/px: thousands of element-wise operations",
+            Table(["", "kMAC/px", "k op/px", "parameters (M)"], left_out),
+        ),
+    ]
 
 
 def _unless_zero(value: float) -> str:

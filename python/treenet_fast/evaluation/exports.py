@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from treenet_fast._output import write_whole
 from treenet_fast.evaluation.catalogue import slug
-from treenet_fast.evaluation.record import Entry, Record, write_whole
+from treenet_fast.evaluation.record import Entry, Record
 from treenet_fast.evaluation.scores import METRICS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,12 @@ def figure(record: Record, metrics: Sequence[Metric], bpp_max: float | None = No
         metrics: one or more.
         bpp_max: where the axis ends; None for the highest rate there is.
     """
-    result: Figure = library("matplotlib.figure").Figure(figsize=(4.5 * max(len(metrics), 1.4), 4))
     kinds = list(STYLES)
     entries = sorted(record.complete(), key=lambda entry: kinds.index(entry.kind))
+    columns = 2 * len(metrics)
+    # Narrow panels and a legend below them: on a phone the text has to be legible.
+    size = 4.5 * len(metrics), 3.8 + 0.18 * math.ceil(len(entries) / columns)
+    result: Figure = library("matplotlib.figure").Figure(figsize=size, layout="constrained")
     for axes, metric in zip(result.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
         for entry in entries:
             points = sorted(point for point in curve(entry.points(), metric) if bpp_max is None or point[0] <= bpp_max)
@@ -39,7 +43,6 @@ def figure(record: Record, metrics: Sequence[Metric], bpp_max: float | None = No
         axes.set_xlim(0, bpp_max)
         axes.set_xlabel("bits per pixel (lower is better)")
         axes.set_ylabel(metric.axis)
-    result.axes[0].legend(loc="lower right", fontsize=8)
-    result.suptitle(f"Means over {len(record.images)} image{'s' * (len(record.images) != 1)}")
-    result.tight_layout()
+    result.legend(handles=result.axes[0].lines, loc="outside lower center", ncols=columns, fontsize=8)
+    result.suptitle(f"Means over {len(record.images)} image{'s' * (len(record.images) != 1)}", fontsize=10)
     return result

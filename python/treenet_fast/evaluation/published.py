@@ -27,4 +27,7 @@ BD_RATES: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     }
     for images, start in (("kodak", 0), ("clic", 4), ("tecnick", 8))
 }
-"""By set of images (Kodak, CLIC Professional Valid, Tecnick), codec and metric (see `scores.METRICS`)."""
+"""By set of images (see `TITLES`), codec and metric (see `scores.METRICS`)."""
+
+TITLES = {"kodak": "Kodak", "clic": "CLIC Professional Valid", "tecnick": "Tecnick"}
+"""The sets of images, for people."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from treenet_fast.errors import InvalidArgumentError
+from treenet_fast._output import write_whole
+from treenet_fast.errors import InvalidArgumentError, RecordError
 from treenet_fast.evaluation.codecs import ImageCodec, Kind
 from treenet_fast.evaluation.curve import Point, Row, means
 
@@ -38,22 +40,58 @@ class Record:
         images: names of the files.
         entries: by the codec's name.
         settings: what else the rows depend on, as JSON has it.
+        run: what they do not depend on, of the last run that added to the record: when it was, what it compared with
+            what, and what it left out.
     """
 
     images: list[str]
     entries: dict[str, Entry] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Record:
-        """Reads what `save` wrote."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        columns = content["columns"]
-        entries = {}
-        for entry in content["codecs"]:
-            rows = [_row(dict(zip(columns, row, strict=True))) for row in entry.pop("rows")]
-            entries[entry["codec"]] = Entry(**entry, rows=rows)
-        return cls(content["images"], entries, content.get("settings", {}))
+        """Reads what `save` wrote.
+
+        Raises:
+            RecordError: it is damaged, or something else.
+        """
+        content = read_json(path)
+        try:
+            columns = content["columns"]
+            entries = {}
+            for entry in content["codecs"]:
+                rows = [_row(dict(zip(columns, row, strict=True))) for row in entry.pop("rows")]
+                entries[entry["codec"]] = Entry(**entry, rows=rows)
+            record = cls(content["images"], entries, content.get("settings", {}), content.get("run", {}))
+            record._check()
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise RecordError(f"{path}: is no record of an evaluation, or is damaged: {reason}") from error
+        return record
+
+    def _check(self) -> None:
+        """Raises `ValueError` for what would not be a record, though it is made of the same parts."""
+        if not (_all(self.images, str) and isinstance(self.settings, dict) and isinstance(self.run, dict)):
+            raise ValueError("images, settings or run are of another type")
+        named = [self.run.get(key) for key in ("date", "anchor", "published")]
+        if not _all([x for x in named if x is not None], str) or not _all(self.run.get("left out", []), str):
+            raise ValueError("what the run was is of another type")
+        for name, entry in self.entries.items():
+            parameters = entry.parameters
+            texts = [name, *parameters, *parameters.values()]
+            if not _all(texts, str) or entry.kind not in get_args(Kind) or not _all(entry.qualities, int):
+                raise ValueError(f"what {name!r} is: its kind, parameters or qualities")
+            expected = {(image, quality) for image in self.images for quality in entry.qualities}
+            places = {(row.image, row.quality) for row in entry.rows}
+            if len(places) != len(entry.rows) or not places <= expected:
+                raise ValueError(f"rows of {name!r} are there twice, or are of no image or quality that it has")
+            for row in entry.rows:
+                numbers = [row.bytes, row.bpp, *row.values.values()]
+                if not _all(numbers, int, float) or any(map(math.isnan, numbers)) or min(row.bytes, row.bpp) <= 0:
+                    raise ValueError(f"{name!r} has a row with what is no number, or no rate")
+                if row.values.keys() != entry.rows[0].values.keys():
+                    raise ValueError(f"rows of {name!r} have different columns")
 
     @property
     def columns(self) -> list[str]:
@@ -74,6 +112,8 @@ class Record:
         content: dict[str, Any] = {"images": self.images}
         if self.settings:
             content["settings"] = self.settings
+        if self.run:
+            content["run"] = self.run
         content |= {"columns": [*_FIXED, *columns], "codecs": codecs}
         write_whole(path, _lines(content) + "\n")
 
@@ -102,7 +142,21 @@ class Record:
 
     def complete(self) -> list[Entry]:
         """The codecs that all images were measured with at all qualities: others' means are not of the same images."""
-        return [entry for entry in self.entries.values() if len(entry.rows) == len(entry.qualities) * len(self.images)]
+        size = len(self.images)
+        return [entry for entry in self.entries.values() if 0 < len(entry.rows) == len(entry.qualities) * size]
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        RecordError: it is damaged, or something else.
+    """
+    content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: is no JSON, or is damaged: {error}") from error
 
 
 def _row(cells: dict[str, Any]) -> Row:
@@ -110,11 +164,9 @@ def _row(cells: dict[str, Any]) -> Row:
     return Row(**fixed, values={column: x for column, x in cells.items() if x is not None})
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file, or replaces it, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def _all(values: Any, *types: type) -> bool:
+    """Whether it is a list of values of these types; True and False are no integers here."""
+    return isinstance(values, list) and all(isinstance(x, types) and not isinstance(x, bool) for x in values)
 
 
 def _lines(value: Any, depth: int = 0) -> str:

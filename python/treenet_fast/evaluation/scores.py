@@ -22,6 +22,7 @@ class Metric:
         decimals: worth showing.
         load: what computes it; raises `MissingLibraryError` or `MissingWeightsError` where that cannot be had.
         quality: from a (mean) value to the quality on which curves are drawn and compared.
+        value: from such a quality back to the metric.
         quality_title: the name of that.
         unit: of that.
         compressai: the metric's name in CompressAI's files.
@@ -33,6 +34,7 @@ class Metric:
     decimals: int
     load: Callable[[], Score]
     quality: Callable[[float], float]
+    value: Callable[[float], float]
     quality_title: str
     unit: str
     compressai: str
@@ -60,21 +62,26 @@ def _complement(value: float) -> float:
     return 1 - value
 
 
-PSNR = Metric("psnr", "PSNR", 2, lambda: metrics.psnr, float, "RGB PSNR", "dB", "psnr-rgb")
+PSNR = Metric("psnr", "PSNR", 2, lambda: metrics.psnr, float, float, "RGB PSNR", "dB", "psnr-rgb")
 MS_SSIM = Metric(
     "ms_ssim",
     "MS-SSIM",
     4,
     _load_ms_ssim,
     metrics.decibels,
+    metrics.from_decibels,
     "MS-SSIM, −10 log₁₀(1 − x)",
     "dB",
     "ms-ssim-rgb",
     metrics.MS_SSIM_SIDE_MIN,
 )
-NLPD = Metric("nlpd", "NLPD", 4, lambda: nlpd, _complement, "1 − NLPD", "", "nlpd")
-LPIPS = Metric("lpips", "LPIPS", 4, perceptual.load_lpips, _complement, "1 − LPIPS", "", "lpips", perceptual.SIDE_MIN)
-DISTS = Metric("dists", "DISTS", 4, perceptual.load_dists, _complement, "1 − DISTS", "", "dists", perceptual.SIDE_MIN)
+NLPD = Metric("nlpd", "NLPD", 4, lambda: nlpd, _complement, _complement, "1 − NLPD", "", "nlpd")
+LPIPS = Metric(
+    "lpips", "LPIPS", 4, perceptual.load_lpips, _complement, _complement, "1 − LPIPS", "", "lpips", perceptual.SIDE_MIN
+)
+DISTS = Metric(
+    "dists", "DISTS", 4, perceptual.load_dists, _complement, _complement, "1 − DISTS", "", "dists", perceptual.SIDE_MIN
+)
 
 METRICS = {metric.name: metric for metric in (PSNR, MS_SSIM, NLPD, LPIPS, DISTS)}
 
