@@ -13,7 +13,7 @@ FLOAT = {
     "compiled": "`torch.compile`, float32, channels_last",
 }
 CODERS = {"compressai": "CompressAI", "constriction": "constriction"}
-PEERS = ("JPEG", "WebP", "AVIF", "HEIC")
+PEERS = ("JPEG", "WebP", "AVIF", "HEIC", "JPEG XL")
 
 
 def speed(record: Record) -> str:
