@@ -7,8 +7,8 @@ Kodak's size in both of PyTorch's memory formats and compiled, else in channels_
 one it also runs before each timed call of this codec, on as many threads, so that both meet the same moments of a
 machine that others share: `extra_info` has its seconds as `eager`. At 12 megapixels that is done on two threads alone.
 The other codecs make files of about this one's size, by the quality that gives such a file of the picture of Kodak's
-size; they run on as many threads as their libraries choose, which is one for JPEG and WebP and all cores for AVIF and
-HEIC.
+size; they run on as many threads as their libraries choose, one for JPEG and WebP and all cores for HEIC and JPEG XL,
+and AVIF on one.
 """
 
 import time
