@@ -58,6 +58,15 @@ class Conv3x3 {
     }
     return conv;
   }
+  // What that takes of the arena.
+  static constexpr std::size_t scratch_bytes(std::int32_t columns) {
+    std::size_t bytes = kSpanBlocks * kBlock * sizeof(std::int32_t);
+    if (kByTiles) {
+      bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
+               kPoints * kBlock * sizeof(std::int16_t) + Winograd::kSums * kBlock * sizeof(std::int32_t);
+    }
+    return bytes;
+  }
   // Columns in whole blocks of tiles.
   static constexpr std::ptrdiff_t padded(std::int32_t columns) {
     return (columns + kTileColumns - 1) / kTileColumns * kTileColumns;
@@ -108,7 +117,8 @@ class Conv3x3 {
                     std::int32_t columns) {
     const std::int32_t first = kRows * together_;
     for (std::int32_t column = 0; column < columns; column += kTileColumns) {
-      if (const std::int32_t left = columns - column; 2 * left <= kTileColumns) {  // is less work directly
+      if (const std::int32_t left = columns - column;
+          Winograd::kTile * left <= kTileColumns) {  // no more work directly
         for (int row = 0; row < kRows * kScale; ++row) {
           const int y = row / kScale, part = row % kScale;
           compute(conv, lines, offset, first + y, part, column, (left + kBlockPixels - 1) / kBlockPixels,

@@ -153,7 +153,10 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
       requantise_block<32, false, std::int16_t>(accumulators, last, 1, 0, block);
       for (std::int32_t k = 0; k < count; ++k) {
         std::uint8_t* at = index_row + static_cast<std::ptrdiff_t>(start + 2 * (i + k)) * 32;
-        for (int c = 0; c < 32; ++c) at[c] = parameters.scale_index[block[32 * k + c] < 0 ? 0 : block[32 * k + c]];
+        for (int c = 0; c < 32; ++c) {
+          const std::int16_t v = block[32 * k + c];
+          at[c] = parameters.scale_index[v < 0 ? 0 : v];  // SPEC §5 clamps v to 0..32767
+        }
       }
     }
   }

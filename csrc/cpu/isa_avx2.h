@@ -94,17 +94,19 @@ inline __m256i round_to_pack(__m256 value) {
 inline __m256i pack(__m256i first, __m256i second) {
   return _mm256_permute4x64_epi64(_mm256_packs_epi32(first, second), 0xd8);
 }
-// 16 values of 16 bits with the zero point, clamped to the range of an activation. That of s16 has zero point 0.
-template <class Activation>
-inline __m256i clamped16(__m256i values, __m256i zero_point) {
-  if constexpr (sizeof(Activation) == 2) return values;
-  const __m256i added = _mm256_adds_epi16(values, zero_point);
-  return _mm256_min_epi16(_mm256_max_epi16(added, _mm256_setzero_si256()), _mm256_set1_epi16(255));
-}
 inline void store16(std::int16_t* to, __m256i values) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), values); }
 inline void store16(std::uint8_t* to, __m256i values) {
   const __m128i packed = _mm_packus_epi16(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), packed);
+}
+// 16 values of 16 bits with the zero point, clamped to the range of an activation; an s16 has zero point 0.
+template <class Activation, class Out>
+inline void store_activations(Out* to, __m256i values, __m256i zero_point) {
+  if constexpr (sizeof(Activation) == 1) values = _mm256_adds_epi16(values, zero_point);
+  if constexpr (sizeof(Activation) < sizeof(Out)) {  // else the store does it
+    values = _mm256_min_epi16(_mm256_max_epi16(values, _mm256_setzero_si256()), _mm256_set1_epi16(255));
+  }
+  store16(to, values);
 }
 inline __m256i load8(const std::int16_t* from) {
   return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
@@ -120,7 +122,7 @@ inline void requantise_block(const std::int32_t* accumulators, const PackedConv&
   const float* multiplier = conv.multiplier + block * kOutputs;
   const float* negative = conv.multiplier_negative + block * kOutputs;
   for (int o = 0; o < kOutputs; o += 16) {
-    const int next = (o + 8) % kOutputs;
+    const int next = (o + 8) % kOutputs;  // of eight outputs, the same again
     const __m256 scale[2] = {_mm256_loadu_ps(multiplier + o), _mm256_loadu_ps(multiplier + next)};
     const __m256 negative_scale[2] = {_mm256_loadu_ps(negative + o), _mm256_loadu_ps(negative + next)};
     for (int i = o; i < kBlock; i += kOutputs < 16 ? 16 : kOutputs) {
@@ -133,7 +135,7 @@ inline void requantise_block(const std::int32_t* accumulators, const PackedConv&
         if constexpr (kLeaky) scaled = _mm256_max_ps(scaled, _mm256_mul_ps(value, negative_scale[v]));
         rounded[v] = round_to_pack(scaled);
       }
-      store16(out + i, clamped16<Activation>(pack(rounded[0], rounded[1]), zero));
+      store_activations<Activation>(out + i, pack(rounded[0], rounded[1]), zero);
     }
   }
 }
@@ -175,7 +177,7 @@ inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* nu
         const __m256 normalised = kInverse ? _mm256_mul_ps(value, root) : _mm256_div_ps(value, root);
         rounded[v] = round_to_pack(_mm256_add_ps(normalised, _mm256_mul_ps(load(skip + at), skip_scale[v])));
       }
-      store16(out + i, clamped16<Out>(pack(rounded[0], rounded[1]), zero));
+      store_activations<Out>(out + i, pack(rounded[0], rounded[1]), zero);
     }
   }
 }
@@ -225,13 +227,6 @@ inline __m256i load_channels(const std::int16_t* from) {
 inline __m256i load_channels(const std::uint8_t* from) {
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
-inline void store_channels(std::int16_t* to, __m256i values) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), values);
-}
-inline void store_channels(std::uint8_t* to, __m256i values) {
-  const __m128i packed = _mm_packus_epi16(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), packed);
-}
 
 // y + ((W * (x - y) + 128) >> 8), in 16 bits. vpmulhrsw gives (a * b + 2^14) >> 15.
 inline __m256i blend(__m256i weight, const std::uint8_t* x, const std::uint8_t* y) {
@@ -274,7 +269,7 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
       const __m256i weight =
           _mm256_add_epi16(half, _mm256_sign_epi16(_mm256_cvtepu8_epi16(sizes[h]), _mm256_cvtepi8_epi16(signs[h])));
       const int at = i + 16 * h;
-      store_channels(out + at, blend(weight, x + at, y + at));
+      store16(out + at, blend(weight, x + at, y + at));
     }
   }
 }

@@ -31,9 +31,10 @@ inline __m512i multiply_add(__m512i sum, __m512i value, __m512i weight) {
 }
 
 // Eight outputs are half a vector: a lane for each and for the groups of even and of odd number, which are added in the
-// end. 24 accumulators of one pixel stay in registers.
+// end; so groups are even in number. 24 accumulators of one pixel stay in registers.
 template <class Element, int kStride>
 inline void conv_block_narrow(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t* accumulators) {
+  static_assert(kStride != 0);
   constexpr int kOutputs = 8, kPixels = 24;
   const __m512i in_turn = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -67,9 +68,8 @@ inline void conv_block_narrow(const std::uint8_t* const* taps, const PackedConv&
 // 24 accumulators stay in registers: 12 pixels x 2 vectors, or 6 x 4. A group costs their VNNI instructions, as many
 // broadcasts (load ports) as pixels and 2 or 4 weight loads.
 template <class Element, int kOutputs, int kStride>
-inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
-                       std::ptrdiff_t stride, std::int32_t* accumulators) {
-  if constexpr (kOutputs == 8) return conv_block_narrow<Element, kStride>(taps, conv, accumulators);
+inline void conv_block_wide(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                            std::ptrdiff_t stride, std::int32_t* accumulators) {
   constexpr int kPixels = kBlock / kOutputs;
   constexpr int kVectors = kOutputs / 16;
   const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
@@ -100,6 +100,16 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
   for (int p = 0; p < kPixels; ++p) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) _mm512_store_si512(accumulators + p * kOutputs + 16 * v, sum[p][v]);
+  }
+}
+
+template <class Element, int kOutputs, int kStride>
+inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                       std::ptrdiff_t stride, std::int32_t* accumulators) {
+  if constexpr (kOutputs == 8) {
+    conv_block_narrow<Element, kStride>(taps, conv, accumulators);
+  } else {
+    conv_block_wide<Element, kOutputs, kStride>(taps, conv, block, stride, accumulators);
   }
 }
 

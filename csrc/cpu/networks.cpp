@@ -130,8 +130,8 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
         kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), out, tile, sums, scratch);
       },
       [&](int row) {
-        // The next row needs the three input rows above its own, and no more.
-        for (Features& input : inputs) input.tensor.release_rows(row / 2 - 3);
+        // The next row needs at most five input rows above its own, where four are computed together (conv3x3.h).
+        for (Features& input : inputs) input.tensor.release_rows(row / 2 - 5);
       });
   for (int node = 0; trace != nullptr && node < nodes; ++node) {
     record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);

@@ -24,9 +24,8 @@ class ResidualUp {
     const std::int32_t width = 2 * in.width, end = column + columns;
     middle_begin_ = column == 0 ? 0 : column - 2;
     middle_columns_ = (end == width ? width : end + 2) - middle_begin_;
-    input_ = InputLines<Element, kInputSlots>::make(arena, (Subpixel::padded(middle_columns_) / 2 + 3) * kChannels);
-    middle_ =
-        InputLines<U8Line, kMiddleSlots>::make(arena, (Plain::padded(columns_) + 4 + 2 * kBlockPixels) * kChannels);
+    input_ = InputLines<Element, kInputSlots>::make(arena, input_length(middle_columns_));
+    middle_ = InputLines<U8Line, kMiddleSlots>::make(arena, middle_length(columns_));
     if constexpr (Subpixel::kReadsBeyond) input_.clear_from((middle_columns_ / 2 + 2) * kChannels);
     if constexpr (Plain::kReadsBeyond) middle_.clear_from((columns_ + 4) * kChannels);
     conv1_ = Subpixel::make(arena, middle_columns_);
@@ -37,6 +36,14 @@ class ResidualUp {
     result_ = arena.take<Out>(kBlock);
     next_middle_ = Plain::first_line(first_row);
     next_input_ = Subpixel::first_line(next_middle_ >> 1);
+  }
+
+  // What lines and convolutions take of the arena, for at most `columns` columns.
+  static constexpr std::size_t scratch_bytes(std::int32_t columns) {
+    const std::int32_t middle_columns = columns + 4;
+    return kInputSlots * input_length(middle_columns) * sizeof(Element) +
+           kMiddleSlots * middle_length(columns) * sizeof(U8Line) + 2 * Subpixel::scratch_bytes(middle_columns) +
+           Plain::scratch_bytes(columns);
   }
 
   // Output row `row`, to dst[columns][32], added to `sums` where not null. Rows must be asked for in ascending order.
@@ -66,10 +73,18 @@ class ResidualUp {
   using Subpixel = Conv3x3<Stored, Element, 2>;
   using Plain = Conv3x3<std::uint8_t, U8Line, 1>;
 
-  // Output rows r .. r | (Plain::kRows - 1) take t's lines from one before to one behind. conv1 may compute its last
-  // rows of positions beyond those, while skip is at the first of its own.
+  // conv2 computes rows r & -kRows .. r | (kRows - 1) of the output together, from one line of t above to one below.
+  // For the line below conv1 may be a whole group of positions ahead of the skip's, which still needs the line above
+  // its own.
   static constexpr int kMiddleSlots = Plain::kRows > 2 ? 2 * Plain::kRows : 4;
   static constexpr int kInputSlots = 4 * Subpixel::kRows;
+  // Elements of their lines.
+  static constexpr std::ptrdiff_t input_length(std::int32_t middle_columns) {
+    return (Subpixel::padded(middle_columns) / 2 + 3) * kChannels;
+  }
+  static constexpr std::ptrdiff_t middle_length(std::int32_t columns) {
+    return (Plain::padded(columns) + 4 + 2 * kBlockPixels) * kChannels;
+  }
 
   // Blocks of a span that begins with `columns` output columns left.
   static std::int32_t blocks_of(std::int32_t columns) {

@@ -6,8 +6,9 @@
 namespace treenet::cpu {
 namespace {
 
-// Rows of an upsampling block's output that most kernels compute together (conv3x3.h): another worker's part begins at
-// a multiple of as many, and there have to be two times as many left to share.
+// Another worker's part begins at a multiple of so many rows, and there have to be two times as many left to share.
+// Kernels compute up to eight rows of an upsampling block's output together (conv3x3.h); those of eight lose little by
+// a part that begins in their middle.
 constexpr std::uint32_t kRowsTogether = 4;
 constexpr int kRowBits = 20;
 constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;

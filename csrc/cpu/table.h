@@ -1,6 +1,8 @@
 // Fills the kernel table for the instruction set whose primitives (isa_*.h) were included before.
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/fusion.h"
 #include "cpu/hyper.h"
 #include "cpu/residual_down.h"
@@ -8,36 +10,26 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// Of a convolution on tiles of so many columns (conv3x3.h).
-template <class Conv, int kScale, std::size_t kColumns>
-inline constexpr std::size_t kConv3x3 =
-    kSpanBlocks * kBlock * sizeof(std::int32_t) +
-    (kWinograd ? Conv::kRows * kScale * (kColumns + 8 * kBlockPixels) * kChannels * sizeof(std::int32_t) +
-                     36 * kBlock * sizeof(std::int16_t) + 20 * kBlock * sizeof(std::int32_t)
-               : 0);
-
-// Enough for the largest working set of a kernel, with the slack that blocks of 12 pixels read and write beyond their
-// tile.
+// Enough for the largest working set of a kernel: its lines, with the slack that blocks of 12 pixels read and write
+// beyond their tile, and a few blocks.
 inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown =
       8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(std::int16_t) +
       4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
-      kConv3x3<Conv3x3<std::int16_t, std::int16_t, 1>, 1, kDownTileColumns>;
-  constexpr std::size_t kUpColumns = kUpTileColumns + 4;
-  constexpr std::size_t kUp = 16 * (kUpColumns / 2 + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
-                              8 * (kUpColumns + 10 * kBlockPixels) * kChannels * sizeof(U8Line) +
-                              2 * kConv3x3<Conv3x3<std::uint8_t, U8Line, 2>, 2, kUpColumns> +
-                              kConv3x3<Conv3x3<std::uint8_t, U8Line, 1>, 1, kUpColumns> +
-                              (kUpColumns + 2 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
-                              4 * (kUpColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int32_t);
+      Conv3x3<std::int16_t, std::int16_t, 1>::scratch_bytes(kDownTileColumns);
+  constexpr std::size_t kUp =
+      ResidualUp<std::int16_t, std::int16_t, CopyS16Features, std::int16_t>::scratch_bytes(kUpTileColumns);
+  constexpr std::int32_t kFeatures = kUpTileColumns + 4;  // columns that the output convolution reads
+  constexpr std::size_t kOutput =
+      ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>::scratch_bytes(kFeatures) +
+      (kFeatures + kBlockPixels) * kChannels * sizeof(std::int16_t) +
+      4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =
       3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels * sizeof(std::int16_t);
   constexpr std::size_t kParameters = 5 * (2 * 9 * kBlockPixels + 16) * kChannels * sizeof(std::int16_t) +
                                       2 * kBlockPixels * kParameterChannels * sizeof(std::int16_t);
-  constexpr std::size_t kTransform = kDown > kUp ? kDown : kUp;
-  constexpr std::size_t kBottleneck = kHyper > kParameters ? kHyper : kParameters;
-  return (kTransform > kBottleneck ? kTransform : kBottleneck) + kBlocks;
+  return std::max({kDown, kUp, kOutput, kHyper, kParameters}) + kBlocks;
 }
 
 constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {

@@ -16,11 +16,12 @@ namespace treenet::cpu::TREENET_ISA {
 class Winograd2x2 {
  public:
   static constexpr int kTile = 2, kSide = 4;
+  static constexpr int kResults = 2 * kSide, kKept = 4, kSums = kResults + kKept;  // in blocks
   using Target = WinogradTarget<kTile>;
 
   static Winograd2x2 make(Arena& arena) {
     Winograd2x2 made;
-    made.sums_ = {arena, 2 * kSide, 4};
+    made.sums_ = {arena, kResults, kKept};
     return made;
   }
 

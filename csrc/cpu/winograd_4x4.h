@@ -20,11 +20,12 @@ namespace treenet::cpu::TREENET_ISA {
 class Winograd4x4 {
  public:
   static constexpr int kTile = 4, kSide = 6;
+  static constexpr int kResults = 2 * kSide, kKept = 8, kSums = kResults + kKept;  // in blocks
   using Target = WinogradTarget<kTile>;
 
   static Winograd4x4 make(Arena& arena) {
     Winograd4x4 made;
-    made.sums_ = {arena, 2 * kSide, 8};
+    made.sums_ = {arena, kResults, kKept};
     return made;
   }
 
@@ -97,7 +98,6 @@ class Winograd4x4 {
   }
 
  private:
-  // Unsigned, because nothing is known of lines beyond the columns that count.
   struct Points {
     Vector<std::uint16_t>::Type at[kSide];
   };
