@@ -17,7 +17,7 @@ from PIL import Image
 from treenet_fast import image_files, models
 from treenet_fast.errors import RecordError
 from treenet_fast.evaluation import comparison, complexity_command, latents_command, page, published, sheet
-from treenet_fast.evaluation.codecs import Heic
+from treenet_fast.evaluation.codecs import Heic, JpegXl
 from treenet_fast.evaluation.complexity import Tables
 from treenet_fast.evaluation.latents_command import SUMMARY, Summary
 from treenet_fast.evaluation.metrics import Pixels
@@ -315,6 +315,8 @@ def _notes(results: Results) -> Section:
             "The other codecs run at their usual settings: JPEG, WebP, AVIF and HEIC with 4:2:0 chroma, which costs "
             "them PSNR of RGB."
         )
+    if JpegXl.name in {entry.codec for entry in results.of_kind("peer")}:
+        notes.append("JPEG XL's encoder halves the resolution at qualities below 20, which bends its curve.")
     if results.anchor == Heic.name:
         notes.append("HEIC, by x265, stands for the paper's BPG: both are HEVC's intra coding.")
     notes.append("Images that were coded with loss before favour the codec that they were coded with.")
