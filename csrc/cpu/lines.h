@@ -101,7 +101,21 @@ struct WidenU8 {
 template <class Element>
 struct PadRgb {
   void operator()(const std::uint8_t* from, Element* to, std::int32_t pixels) const {
-    for (std::int32_t i = 0; i < pixels; ++i, from += 3, to += 4) {
+    // Four at a time, as long as 16 bytes can be read.
+    for (; pixels >= 6; pixels -= 4, from += 12, to += 16) {
+      typedef std::uint8_t Four [[gnu::vector_size(16)]];
+      Four rgb;
+      std::memcpy(&rgb, from, sizeof(rgb));
+      const Four padded = __builtin_shufflevector(rgb, Four{}, 0, 1, 2, 16, 3, 4, 5, 16, 6, 7, 8, 16, 9, 10, 11, 16);
+      if constexpr (sizeof(Element) == 1) {
+        std::memcpy(to, &padded, sizeof(padded));
+      } else {
+        typedef Element Wide [[gnu::vector_size(16 * sizeof(Element))]];
+        const Wide wide = __builtin_convertvector(padded, Wide);
+        std::memcpy(to, &wide, sizeof(wide));
+      }
+    }
+    for (; pixels > 0; --pixels, from += 3, to += 4) {
       to[0] = from[0];
       to[1] = from[1];
       to[2] = from[2];
