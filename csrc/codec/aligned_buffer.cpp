@@ -9,6 +9,20 @@
 
 namespace treenet {
 
+AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
+  if (size == 0) return;
+  std::size_t alignment = kAlignment;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (size >= kHugeFrom) alignment = kHugePage;
+#endif
+  data_ = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (data_ == nullptr) throw std::bad_alloc();
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  // Where the system has none to give, ordinary ones do.
+  if (alignment == kHugePage) static_cast<void>(madvise(data_, size, MADV_HUGEPAGE));
+#endif
+}
+
 void AlignedBuffer::release(std::size_t size) noexcept {
 #if defined(__unix__) && defined(MADV_DONTNEED)
   static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));

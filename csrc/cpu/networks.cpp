@@ -43,7 +43,7 @@ std::vector<Networks::Features> Networks::run_level(int nodes, DType dtype, int 
     share_rows(nodes, row, end, width, tile_columns, [&](int node, const Tile& tile, int worker) {
       task(node, plane(outputs[node].tensor), tile, partial[worker * nodes + node].data(), scratch().as<void>());
     });
-    if (band_done) band_done(end);
+    if (band_done && end < height) band_done(end);
   }
   for (std::size_t i = 0; i < partial.size(); ++i) add(outputs[i % nodes].sums, partial[i]);
   return outputs;
