@@ -59,6 +59,8 @@ def test_this_machine_runs_what_its_processor_has():
         expected.append("avx2")
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"} <= names:
         expected.append("avx512vnni")
+        if {"amx_tile", "amx_int8"} <= names:
+            expected.append("amx")
     assert _native.cpu_isas() == expected
 
 

@@ -53,7 +53,7 @@ double rate(void (*multiply)(), double products) {
 std::optional<double> peak(const std::string& isa) {
   cpu::kernels_for(isa);  // throws where these instructions are not to be had
 #if defined(__x86_64__)
-  if (isa == "avx512vnni") return rate(multiply_vnni, kVnniProducts);
+  if (isa == "avx512vnni" || isa == "amx") return rate(multiply_vnni, kVnniProducts);
   if (isa == "avx2") return rate(multiply_avx2, kAvx2Products);
 #endif
   return std::nullopt;

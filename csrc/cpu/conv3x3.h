@@ -1,5 +1,5 @@
-// The 3x3 convolutions of stride 1 in residual blocks, row by row: directly, or by one of Winograd's algorithms, which
-// computes two or four rows of input positions at a time and keeps them.
+// The 3x3 convolutions of stride 1 in residual blocks, row by row: directly, which may be by matrix tiles, or by one of
+// Winograd's algorithms, which computes two or four rows of input positions at a time and keeps them.
 //
 // kScale is 1 for a convolution to 32 channels, and 2 for a subpixel convolution: an input position then has 2 x 2
 // outputs of 32 channels. Rows and columns are those of the output.
@@ -7,27 +7,11 @@
 
 #include <type_traits>
 
+#include "cpu/input_lines.h"
 #include "cpu/winograd_2x2.h"
 #include "cpu/winograd_4x4.h"
 
 namespace treenet::cpu::TREENET_ISA {
-
-// The last lines of a convolution's input, and which of them have numbers that Winograd's algorithm can not take.
-template <class Element, int kSlots>
-struct InputLines {
-  LineRing<Element, kSlots> ring;
-  bool large[kSlots];
-
-  static InputLines make(Arena& arena, std::ptrdiff_t elements) {
-    return {LineRing<Element, kSlots>::make(arena, elements), {}};
-  }
-  Element* at(std::int32_t row) const { return ring.at(row); }
-  // Zeros from `first` on in all lines.
-  void clear_from(std::ptrdiff_t first) const {
-    for (int slot = 0; slot < kSlots; ++slot) fill(ring.at(slot) + first, ring.length - first, 0);
-  }
-  bool& is_large(std::int32_t row) { return large[row & (kSlots - 1)]; }
-};
 
 // An `Activation` is u8 or s16, in lines of `Element`.
 template <class Activation, class Element, int kScale>
@@ -35,10 +19,12 @@ class Conv3x3 {
  public:
   using Winograd = std::conditional_t<std::is_same_v<Activation, std::uint8_t>, Winograd4x4, Winograd2x2>;
   // Elements of 8 bits are multiplied faster as they are.
-  static constexpr bool kByTiles = kWinograd && sizeof(Element) == 2;
+  static constexpr bool kByTiles = kWinograd && !kMatrixTiles && sizeof(Element) == 2;
   static constexpr int kRows = kByTiles ? Winograd::kTile : 1;  // of input positions, computed together
   // Whether an input line may have numbers that the algorithm can not take.
   static constexpr bool kMayBeLarge = kByTiles && std::is_same_v<Activation, std::int16_t>;
+  template <int kSlots>
+  using InputLines = Lines<Element, kChannels, kSlots, kMayBeLarge>;
   // Whether what lies in lines beyond the columns that count has to be an activation too: the outputs of a tile of 4 x
   // 4 are sums of points that all its inputs are in, and what is not asked for falls out of them only where none wraps.
   static constexpr bool kReadsBeyond = kByTiles && std::is_same_v<Activation, std::uint8_t>;
@@ -49,7 +35,7 @@ class Conv3x3 {
   // For `columns` columns of the output at most, a multiple of kScale.
   static Conv3x3 make(Arena& arena, std::int32_t columns) {
     Conv3x3 conv;
-    conv.accumulators_ = arena.take<std::int32_t>(kSpanBlocks * kBlock);
+    conv.accumulators_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
     if constexpr (kByTiles) {
       conv.length_ = padded(columns) * kChannels;
       conv.rows_ = arena.take<std::int32_t>(kRows * kScale * conv.length_);
@@ -60,7 +46,7 @@ class Conv3x3 {
   }
   // What that takes of the arena.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
-    std::size_t bytes = kSpanBlocks * kBlock * sizeof(std::int32_t);
+    std::size_t bytes = kLongestSpan * kBlock * sizeof(std::int32_t);
     if (kByTiles) {
       bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
                kPoints * kBlock * sizeof(std::int16_t) + Winograd::kSums * kBlock * sizeof(std::int32_t);
@@ -73,10 +59,10 @@ class Conv3x3 {
   }
 
   // Accumulators of output row `row`, `blocks` blocks from column `begin` on, of `columns` columns. The input's column
-  // that the first output column is made from, or its left neighbour rather, is at `offset` in its lines.
-  template <int kSlots>
-  const std::int32_t* span(const Packed3x3& conv, InputLines<Element, kSlots>& lines, std::ptrdiff_t offset,
-                           std::int32_t row, std::int32_t begin, std::int32_t blocks, std::int32_t columns) {
+  // that the first output column is made from, or its left neighbour rather, is pixel `offset` of its lines.
+  template <class Lines>
+  const std::int32_t* span(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
+                           std::int32_t begin, std::int32_t blocks, std::int32_t columns) {
     const std::int32_t y = row / kScale, part = row % kScale;
     if constexpr (kByTiles) {
       if (y / kRows != together_) {
@@ -99,22 +85,18 @@ class Conv3x3 {
   static constexpr std::int32_t kTileColumns = Winograd::kTile * kTiles * kScale;  // of a block of tiles
 
   // Directly, output row `part` of input row y.
-  template <int kSlots>
-  static void compute(const Packed3x3& conv, const InputLines<Element, kSlots>& lines, std::ptrdiff_t offset,
-                      std::int32_t y, std::int32_t part, std::int32_t begin, std::int32_t blocks, std::int32_t* to) {
-    const std::uint8_t* taps[9];
-    for (int u = 0; u < 3; ++u) {
-      const Element* line = lines.at(y - 1 + u) + offset + static_cast<std::ptrdiff_t>(begin / kScale) * kChannels;
-      for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(line + v * kChannels);
-    }
-    conv_span<Element, kOutputs, kChannels * sizeof(Element)>(taps, conv.direct, part, 0, blocks, to);
+  template <class Lines>
+  static void compute(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t y, std::int32_t part,
+                      std::int32_t begin, std::int32_t blocks, std::int32_t* to) {
+    decltype(lines.at(0, 0)) taps[9];
+    for (int t = 0; t < 9; ++t) taps[t] = lines.at(y - 1 + t / 3, offset + begin / kScale + t % 3);
+    lines.template span<kOutputs, 1>(taps, conv.direct, part, blocks, to);
   }
 
   std::int32_t* kept_row(std::int32_t y, std::int32_t part) const { return rows_ + (kScale * y + part) * length_; }
 
-  template <int kSlots>
-  void compute_rows(const Packed3x3& conv, const InputLines<Element, kSlots>& lines, std::ptrdiff_t offset,
-                    std::int32_t columns) {
+  template <class Lines>
+  void compute_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t columns) {
     const std::int32_t first = kRows * together_;
     for (std::int32_t column = 0; column < columns; column += kTileColumns) {
       if (const std::int32_t left = columns - column;
@@ -128,7 +110,7 @@ class Conv3x3 {
       }
       const Element* from[Winograd::kSide];
       for (int u = 0; u < Winograd::kSide; ++u) {
-        from[u] = lines.at(first - 1 + u) + offset + column / kScale * kChannels;
+        from[u] = lines.at(first - 1 + u, offset + column / kScale);
       }
       Winograd::transform(from, points_);
       for (int b = 0; b < kScale * kScale; ++b) {

@@ -6,8 +6,8 @@
 namespace treenet::cpu::TREENET_ISA {
 
 template <class Element, int kOutputs, int kStride>
-inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
-                      std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
+inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                           std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
   const std::ptrdiff_t step = (kBlock / kOutputs) * (kStride != 0 ? kStride : stride);
   const std::uint8_t* own[kMaximumTaps];
   for (std::int32_t k = 0; k < count; ++k) {

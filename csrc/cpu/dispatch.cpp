@@ -6,13 +6,17 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #define TREENET_X86 1
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace treenet::cpu {
 namespace {
 
 struct Features {
-  bool avx2 = false, avx512vnni = false;
+  bool avx2 = false, avx512vnni = false, amx = false;
 };
 
 #if defined(TREENET_X86)
@@ -23,16 +27,30 @@ unsigned long long enabled_state() {
   return (static_cast<unsigned long long>(high) << 32) | low;
 }
 
+// A process has to ask for AMX's registers before it uses them, once and for all of its threads.
+bool system_gives_tiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 Features detect() {
   unsigned a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return {};
   if ((c & bit_PCLMUL) == 0) return {};
   const unsigned long long state = enabled_state();
-  constexpr unsigned long long kYmm = 0x06, kZmm = 0xE6;
+  constexpr unsigned long long kYmm = 0x06, kZmm = 0xE6, kTiles = 0x60000;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return {};
   constexpr unsigned kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-  return {.avx2 = (state & kYmm) == kYmm && (b & bit_AVX2) != 0,
-          .avx512vnni = (state & kZmm) == kZmm && (b & kAvx512) == kAvx512 && (c & bit_AVX512VNNI) != 0};
+  constexpr unsigned kAmx = 1u << 24 | 1u << 25;  // of EDX: AMX-TILE and AMX-INT8
+  Features features;
+  features.avx2 = (state & kYmm) == kYmm && (b & bit_AVX2) != 0;
+  features.avx512vnni = (state & kZmm) == kZmm && (b & kAvx512) == kAvx512 && (c & bit_AVX512VNNI) != 0;
+  features.amx = features.avx512vnni && (state & kTiles) == kTiles && (d & kAmx) == kAmx && system_gives_tiles();
+  return features;
 }
 #else
 Features detect() { return {}; }
@@ -48,7 +66,8 @@ std::vector<Path> paths() {
   static const Features features = detect();
   return {{kernels_scalar, "scalar", true},
           {kernels_avx2, "avx2", features.avx2},
-          {kernels_avx512vnni, "avx512vnni", features.avx512vnni}};
+          {kernels_avx512vnni, "avx512vnni", features.avx512vnni},
+          {kernels_amx, "amx", features.amx}};
 }
 
 }  // namespace

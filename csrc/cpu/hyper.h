@@ -2,14 +2,18 @@
 // with the entropy parameters, computed only at the positions and taps that count.
 #pragma once
 
+#include <type_traits>
+#include <utility>
+
 #include "cpu/lines.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
-inline constexpr std::int32_t kHyperTileColumns = 8 * kBlockPixels;  // of a 3x3 convolution's output
-inline constexpr std::int32_t kMaxHyperChannels = 64;                // of its input
-inline constexpr std::int32_t kParameterChannels = 128;              // psi and context
+inline constexpr std::int32_t kHyperTileColumns = kSpanBlocks * kBlockPixels;  // of a 3x3 convolution's output
+inline constexpr std::int32_t kMaxHyperChannels = 64;                          // of its input
+inline constexpr std::int32_t kParameterChannels = 128;                        // psi and context
 inline constexpr std::int32_t kPsiChannels = 64;
+inline constexpr std::int32_t kParameterPositions = kSpanBlocks * kBlockPixels;  // of one parity, at a time
 
 inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
                         bool shuffle, std::int32_t row_begin, std::int32_t row_end, void* scratch) {
@@ -19,10 +23,11 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
   const std::ptrdiff_t line_length =
       static_cast<std::ptrdiff_t>(stride * (kHyperTileColumns + kBlockPixels) + 3) * channels;
   std::int16_t* lines = arena.take<std::int16_t>(3 * line_length);
-  std::int32_t* accumulators = arena.take<std::int32_t>(kBlock);
+  std::int32_t* accumulators = arena.take<std::int32_t>(kSpanBlocks * kBlock);
   std::int16_t* block = arena.take<std::int16_t>(kBlock);
   std::int16_t* result = static_cast<std::int16_t*>(out.data);
   const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(stride) * channels * sizeof(std::int16_t);
+  [[maybe_unused]] const MatrixTiles tiles;
 
   for (std::int32_t row = row_begin; row < row_end; ++row) {
     for (std::int32_t column = 0; column < width; column += kHyperTileColumns) {
@@ -31,18 +36,20 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
         load_line<std::int16_t>(in, stride * row - 1 + u, stride * column - 1, stride * (columns - 1) + 3, 0, channels,
                                 lines + u * line_length, CopyS16{channels});
       }
-      for (std::int32_t i = 0; i < columns; i += kBlockPixels) {
-        const std::int32_t count = columns - i < kBlockPixels ? columns - i : kBlockPixels;
-        const std::uint8_t* taps[9];
-        for (int u = 0; u < 3; ++u) {
-          for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(lines + u * line_length + (stride * i + v) * channels);
-        }
-        for (std::int32_t b = 0; b < conv.blocks; ++b) {
-          conv_block<std::int16_t, 32, 0>(taps, conv, b, step, accumulators);
+      const std::uint8_t* taps[9];
+      for (int u = 0; u < 3; ++u) {
+        for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(lines + u * line_length + v * channels);
+      }
+      const std::int32_t blocks = span_blocks(columns);
+      for (std::int32_t b = 0; b < conv.blocks; ++b) {
+        conv_span<std::int16_t, 32, 0>(taps, conv, b, step, blocks, accumulators);
+        for (std::int32_t k = 0; k < blocks; ++k) {
+          const std::int32_t i = k * kBlockPixels;
+          const std::int32_t count = columns - i < kBlockPixels ? columns - i : kBlockPixels;
           if (leaky) {
-            requantise_block<32, true, std::int16_t>(accumulators, conv, b, 0, block);
+            requantise_block<32, true, std::int16_t>(accumulators + k * kBlock, conv, b, 0, block);
           } else {
-            requantise_block<32, false, std::int16_t>(accumulators, conv, b, 0, block);
+            requantise_block<32, false, std::int16_t>(accumulators + k * kBlock, conv, b, 0, block);
           }
           // Outputs [32 b, 32 b + 32) of `count` pixels. In a shuffle, output o is channel o mod n of (dy, dx) = o / n;
           // 16 divides every n here, so halves of a block stay together.
@@ -57,8 +64,8 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
                                 scale * (column + i) + (quarter & 1)) *
                                    out.channels +
                                channel;
-            for (std::int32_t k = 0; k < count; ++k) {
-              std::memcpy(to + static_cast<std::ptrdiff_t>(k) * scale * out.channels, block + 32 * k + 16 * half,
+            for (std::int32_t p = 0; p < count; ++p) {
+              std::memcpy(to + static_cast<std::ptrdiff_t>(p) * scale * out.channels, block + 32 * p + 16 * half,
                           16 * sizeof(std::int16_t));
             }
           }
@@ -71,22 +78,15 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
 inline void parameters_row(const PackedParameters& parameters, const Plane& psi, const Plane& decoded,
                            const Plane& mean, const Plane& index, std::int32_t row, std::int32_t parity,
                            void* scratch) {
-  constexpr std::int32_t kPositions = 8 * kBlockPixels;  // of one parity, at a time
-  constexpr std::int32_t kLine = 2 * (kPositions + kBlockPixels) + 5;
+  constexpr std::int32_t kLine = 2 * (kParameterPositions + kBlockPixels) + 5;
+  constexpr std::ptrdiff_t kStep = kParameterChannels * sizeof(std::int16_t);
   Arena arena{static_cast<std::uint8_t*>(scratch)};
   std::int16_t* lines = arena.take<std::int16_t>(5 * kLine * kChannels);
-  std::int16_t* features = arena.take<std::int16_t>(kBlockPixels * kParameterChannels);
-  std::int16_t* hidden = arena.take<std::int16_t>(kBlockPixels * kParameterChannels);
-  std::int32_t* accumulators = arena.take<std::int32_t>(kBlock);
+  std::int16_t* features = arena.take<std::int16_t>(kParameterPositions * kParameterChannels);
+  std::int16_t* hidden = arena.take<std::int16_t>(kParameterPositions * kParameterChannels);
+  std::int32_t* accumulators = arena.take<std::int32_t>(kSpanBlocks * kBlock);
   std::int16_t* block = arena.take<std::int16_t>(kBlock);
-  constexpr std::ptrdiff_t kStep = kParameterChannels * sizeof(std::int16_t);
-
-  // One convolution on 12 positions, from `from`'s blocks of channels to channel 32 b of `to`, 128 channels a position.
-  const auto store = [&](std::int16_t* to, std::int32_t b) {
-    for (int k = 0; k < kBlockPixels; ++k) {
-      std::memcpy(to + k * kParameterChannels + 32 * b, block + 32 * k, 32 * sizeof(std::int16_t));
-    }
-  };
+  [[maybe_unused]] const MatrixTiles tiles;
 
   // Anchors see psi alone: the first half of the first layer's groups.
   PackedConv first = parameters.entropy_parameters[0];
@@ -99,64 +99,63 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
   const std::int16_t* psi_row =
       static_cast<const std::int16_t*>(psi.data) + static_cast<std::ptrdiff_t>(row) * psi.width * kPsiChannels;
 
-  for (std::int32_t start = (row + parity) & 1; start < mean.width; start += 2 * kPositions) {
+  for (std::int32_t start = (row + parity) & 1; start < mean.width; start += 2 * kParameterPositions) {
     const std::int32_t left = (mean.width - start + 1) / 2;
-    const std::int32_t positions = left < kPositions ? left : kPositions;
+    const std::int32_t positions = left < kParameterPositions ? left : kParameterPositions;
+    const std::int32_t blocks = span_blocks(positions);
+    // Requantises block b of a layer's outputs, to channels 32 b and on of `to`, 128 channels a position.
+    const auto store = [&](auto leaky, const PackedConv& conv, std::int32_t b, std::int16_t* to) {
+      for (std::int32_t k = 0; k < blocks; ++k) {
+        requantise_block<32, leaky(), std::int16_t>(accumulators + k * kBlock, conv, b, 0, block);
+        for (int p = 0; p < kBlockPixels; ++p) {
+          std::memcpy(to + (k * kBlockPixels + p) * kParameterChannels + 32 * b, block + 32 * p,
+                      32 * sizeof(std::int16_t));
+        }
+      }
+    };
+    for (std::int32_t k = 0; k < positions; ++k) {
+      std::memcpy(features + k * kParameterChannels,
+                  psi_row + static_cast<std::ptrdiff_t>(start + 2 * k) * kPsiChannels,
+                  kPsiChannels * sizeof(std::int16_t));
+    }
     if (parity == 1) {
+      const std::uint8_t* taps[12];
+      int tap = 0;
       for (int u = 0; u < 5; ++u) {
         load_line<std::int16_t>(decoded, row - 2 + u, start - 2, 2 * positions + 3, 0, kChannels,
                                 lines + u * kLine * kChannels, CopyS16{kChannels});
+        for (int v = 0; v < 5; ++v) {
+          if (((u + v) & 1) != 0) taps[tap++] = bytes(lines + (u * kLine + v) * kChannels);
+        }
+      }
+      for (std::int32_t b = 0; b < parameters.context.blocks; ++b) {
+        conv_span<std::int16_t, 32, 2 * kChannels * sizeof(std::int16_t)>(taps, parameters.context, b, 0, blocks,
+                                                                          accumulators);
+        store(std::false_type{}, parameters.context, b, features + kPsiChannels);
       }
     }
-    for (std::int32_t i = 0; i < positions; i += kBlockPixels) {
-      const std::int32_t count = positions - i < kBlockPixels ? positions - i : kBlockPixels;
-      for (std::int32_t k = 0; k < count; ++k) {
-        std::memcpy(features + k * kParameterChannels,
-                    psi_row + static_cast<std::ptrdiff_t>(start + 2 * (i + k)) * kPsiChannels,
-                    kPsiChannels * sizeof(std::int16_t));
-      }
-      if (parity == 1) {
-        const std::uint8_t* taps[12];
-        int tap = 0;
-        for (int u = 0; u < 5; ++u) {
-          for (int v = 0; v < 5; ++v) {
-            if (((u + v) & 1) != 0) taps[tap++] = bytes(lines + (u * kLine + 2 * i + v) * kChannels);
-          }
-        }
-        for (std::int32_t b = 0; b < parameters.context.blocks; ++b) {
-          conv_block<std::int16_t, 32, 2 * kChannels * sizeof(std::int16_t)>(taps, parameters.context, b, 0,
-                                                                             accumulators);
-          requantise_block<32, false, std::int16_t>(accumulators, parameters.context, b, 0, block);
-          store(features + kPsiChannels, b);
-        }
-      }
-      std::int16_t* from = features;
-      std::int16_t* to = hidden;
-      for (const PackedConv* layer : layers) {
-        const std::uint8_t* tap = bytes(from);
-        for (std::int32_t b = 0; b < layer->blocks; ++b) {
-          conv_block<std::int16_t, 32, kStep>(&tap, *layer, b, 0, accumulators);
-          requantise_block<32, true, std::int16_t>(accumulators, *layer, b, 0, block);
-          store(to, b);
-        }
-        std::int16_t* other = from;
-        from = to;
-        to = other;
-      }
+    std::int16_t* from = features;
+    std::int16_t* to = hidden;
+    for (const PackedConv* layer : layers) {
       const std::uint8_t* tap = bytes(from);
-      conv_block<std::int16_t, 32, kStep>(&tap, last, 0, 0, accumulators);
-      requantise_block<32, false, std::int16_t>(accumulators, last, 0, 0, block);
-      for (std::int32_t k = 0; k < count; ++k) {
-        std::memcpy(mean_row + static_cast<std::ptrdiff_t>(start + 2 * (i + k)) * 32, block + 32 * k, 64);
+      for (std::int32_t b = 0; b < layer->blocks; ++b) {
+        conv_span<std::int16_t, 32, kStep>(&tap, *layer, b, 0, blocks, accumulators);
+        store(std::true_type{}, *layer, b, to);
       }
-      conv_block<std::int16_t, 32, kStep>(&tap, last, 1, 0, accumulators);
-      requantise_block<32, false, std::int16_t>(accumulators, last, 1, 0, block);
-      for (std::int32_t k = 0; k < count; ++k) {
-        std::uint8_t* at = index_row + static_cast<std::ptrdiff_t>(start + 2 * (i + k)) * 32;
-        for (int c = 0; c < 32; ++c) {
-          const std::int16_t v = block[32 * k + c];
-          at[c] = parameters.scale_index[v < 0 ? 0 : v];  // SPEC §5 clamps v to 0..32767
-        }
+      std::swap(from, to);
+    }
+    const std::uint8_t* tap = bytes(from);
+    for (std::int32_t b = 0; b < last.blocks; ++b) {
+      conv_span<std::int16_t, 32, kStep>(&tap, last, b, 0, blocks, accumulators);
+      store(std::false_type{}, last, b, to);
+    }
+    for (std::int32_t k = 0; k < positions; ++k) {
+      const std::int16_t* result = to + k * kParameterChannels;
+      std::memcpy(mean_row + static_cast<std::ptrdiff_t>(start + 2 * k) * 32, result, 32 * sizeof(std::int16_t));
+      std::uint8_t* at = index_row + static_cast<std::ptrdiff_t>(start + 2 * k) * 32;
+      for (int c = 0; c < 32; ++c) {
+        const std::int16_t v = result[32 + c];
+        at[c] = parameters.scale_index[v < 0 ? 0 : v];  // SPEC §5 clamps v to 0..32767
       }
     }
   }

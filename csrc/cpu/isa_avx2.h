@@ -31,8 +31,8 @@ inline __m256i load_accumulators(const std::int32_t* from) {
 // Three pixels x 32 outputs at a time, or twelve x 8: 12 accumulators, a broadcast and a product fit the 16 registers.
 // All pixels take their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
 template <class Element, int kOutputs, int kStride>
-inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
-                      std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
+inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                           std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
   static_assert(sizeof(Element) == 2);
   constexpr int kTurn = 3, kVectors = kOutputs < 32 ? kOutputs / 8 : 4, kPixels = 12 / kVectors;
   const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
@@ -82,7 +82,7 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
 template <class Element, int kOutputs, int kStride>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
-  conv_span<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
+  span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
 }
 
 // rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.

@@ -54,7 +54,7 @@ void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::in
   }
 }
 
-// conv_span does so for `count` blocks of pixels that follow each other, to as many blocks of accumulators.
+// span_of_blocks does so for `count` blocks of pixels that follow each other, to as many blocks of accumulators.
 
 // The bounds of an activation's type, less its zero point.
 template <class Activation>

@@ -2,8 +2,9 @@
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
 // residual_up.h (with conv3x3.h and winograd*.h), fusion.h or hyper.h. The primitives (a block of a convolution, its
-// requantisation, GDN, blending) are written once for each instruction set, in isa_*.h. kernels_*.cpp joins the two and
-// is the only file compiled with that instruction set's flags.
+// requantisation, GDN, blending) are written once for each instruction set, in isa_*.h; AMX has those of AVX-512 and
+// its convolutions in conv_tiles.h. kernels_*.cpp joins the two and is the only file compiled with that instruction
+// set's flags.
 //
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.
@@ -42,6 +43,9 @@ struct PackedConv {
   std::int32_t outputs;        // before padding
   std::int32_t tap_bytes;      // weight bytes of a tap of a block
   std::int32_t block_bytes;    // weight bytes of a block
+  // The same for matrix tiles (conv_tiles.h); null where the instruction set has none, or none that fit.
+  const std::uint8_t* tiles;
+  std::int32_t tile_bytes;  // of 16 outputs
 };
 
 // A 3x3 convolution of stride 1, and its weights in Winograd's form where an instruction set has use for them: 1x1
@@ -135,6 +139,7 @@ struct KernelTable {
   const char* name;
   std::int32_t u8_group;  // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
   bool winograd;          // whether residual blocks use Winograd's algorithms for what is s16 in their lines
+  bool matrix_tiles;      // whether convolutions use PackedConv::tiles
   std::size_t (*scratch_bytes)();
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even
@@ -184,5 +189,6 @@ struct KernelTable {
 extern const KernelTable* const kernels_scalar;
 extern const KernelTable* const kernels_avx2;
 extern const KernelTable* const kernels_avx512vnni;
+extern const KernelTable* const kernels_amx;
 
 }  // namespace treenet::cpu

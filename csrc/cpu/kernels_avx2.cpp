@@ -5,6 +5,7 @@
 #include "cpu/isa_avx2.h"
 #include "cpu/rans_avx2.h"
 // The primitives come before the schedules that use them.
+#include "cpu/no_matrix_tiles.h"
 #include "cpu/table.h"
 
 namespace treenet::cpu {

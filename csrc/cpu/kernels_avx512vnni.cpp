@@ -6,6 +6,7 @@
 #include "cpu/rans_avx512vnni.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_span.h"
+#include "cpu/no_matrix_tiles.h"
 #include "cpu/table.h"
 
 namespace treenet::cpu {

@@ -3,6 +3,7 @@
 #include "cpu/isa_scalar.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_span.h"
+#include "cpu/no_matrix_tiles.h"
 #include "cpu/table.h"
 
 namespace treenet::cpu {

@@ -18,7 +18,16 @@ static_assert(FLT_EVAL_METHOD == 0, "needs float arithmetic in single precision,
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr int kMaximumTaps = 12;  // of a convolution (the context's)
-inline constexpr int kSpanBlocks = 8;    // blocks that a convolution computes at a time, for its weights' sake
+
+// Blocks that a convolution computes at a time, for its weights' sake: so many, and what would be less than half of it
+// to the end of a line.
+inline constexpr int kSpanBlocks = 8, kLongestSpan = kSpanBlocks + kSpanBlocks / 2 - 1;
+
+// Blocks of a span that begins with `columns` columns left.
+inline std::int32_t span_blocks(std::int32_t columns) {
+  const std::int32_t blocks = (columns + kBlockPixels - 1) / kBlockPixels;
+  return blocks <= kLongestSpan ? blocks : kSpanBlocks;
+}
 
 // Hands out pieces of a kernel's scratch, in order, each aligned to 64 bytes.
 struct Arena {

@@ -1,6 +1,7 @@
 #include "cpu/packed_model.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -14,15 +15,21 @@ struct Layout {
   bool wide_input = false;  // s16 activations; else u8
   int input_zero_point = 0;
   int block_outputs = 32;
+  bool split = false;                  // s16 that matrix tiles have as planes of bytes
   std::vector<int> order;              // empty: as in the model
   std::function<bool(int, int)> taps;  // which (u, v) to keep, in row order; empty: all
   int repeat_taps = 1;                 // writes all taps this many times (the pair x, y of a fusion)
 };
 
 class Packer {
+  static constexpr int kTileBytes = 64, kTileOutputs = 16, kTileSize = 1024;
+
  public:
   Packer(std::vector<AlignedBuffer>& storage, const KernelTable& kernels)
-      : storage_(storage), u8_group_(kernels.u8_group), winograd_(kernels.winograd) {}
+      : storage_(storage),
+        u8_group_(kernels.u8_group),
+        winograd_(kernels.winograd),
+        matrix_tiles_(kernels.matrix_tiles) {}
 
   PackedConv conv(const Convolution& conv, Layout layout) {
     if (layout.order.empty()) layout.order = model_order(conv);
@@ -75,6 +82,17 @@ class Packer {
     packed.bias = bias;
     packed.multiplier = multiplier;
     packed.multiplier_negative = negative;
+    if (matrix_tiles_ && layout.block_outputs % 16 == 0) {
+      const auto weight = [&](int output, int tap, int input) -> int {
+        if (output >= conv.outputs || input >= conv.inputs) return 0;
+        return conv.weight[(static_cast<std::size_t>(layout.order[output]) * conv.inputs + input) * area + taps[tap]];
+      };
+      if (layout.wide_input && !layout.split) {
+        wide_tiles(packed, weight);
+      } else if (conv.inputs == kTransformChannels) {
+        narrow_tiles(packed, conv.kernel, weight);
+      }
+    }
     return packed;
   }
 
@@ -105,18 +123,20 @@ class Packer {
     }
     gamma.weights = weights;
     gamma.bias = copy(g.beta);
+    if (matrix_tiles_)
+      wide_tiles(gamma, [&](int output, int, int input) -> int { return g.gamma[output * n + input]; });
     packed.numerator = copy(g.numerator);
     packed.magnitude = copy(g.magnitude);
     return packed;
   }
 
   PackedResidualDown residual_down(const ResidualBlock& block) {
-    const Layout input{.wide_input = block.conv1.inputs == kTransformChannels,
-                       .input_zero_point = block.input_zero_point};
+    const bool wide_input = block.conv1.inputs == kTransformChannels;
+    const Layout input{.wide_input = wide_input, .input_zero_point = block.input_zero_point, .split = wide_input};
     return {
         .conv1 = conv(block.conv1, input),
         .skip = conv(block.skip, input),
-        .conv2 = conv3x3(block.conv2, {.wide_input = true}),
+        .conv2 = conv3x3(block.conv2, {.wide_input = true, .split = true}),
         .gdn = gdn(block.normalisation),
         .input_zero_point = block.input_zero_point,
     };
@@ -126,6 +146,7 @@ class Packer {
     const Layout subpixel{.wide_input = wide_input,
                           .input_zero_point = block.input_zero_point,
                           .block_outputs = 64,
+                          .split = wide_input,
                           .order = subpixel_order(kTransformChannels)};
     return {
         .conv1 = conv3x3(block.conv1, subpixel),
@@ -243,6 +264,56 @@ class Packer {
     return packed;
   }
 
+  // A convolution's weights for matrix tiles (conv_tiles.h), of weight(packed output, tap, input), which is 0 for those
+  // that there are not. For s16, whose low and high bytes take turns in memory and have tiles of their own:
+  template <class Weight>
+  void wide_tiles(PackedConv& packed, Weight weight) {
+    constexpr int kInputs = kTileBytes / 2;
+    const int chunks = (2 * packed.groups + kInputs - 1) / kInputs;
+    std::uint8_t* tile = allocate_tiles(packed, 2 * packed.taps * chunks);
+    for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileOutputs) {
+      for (int step = 0; step < packed.taps * chunks; ++step) {
+        for (const int byte : {0, 1}) {
+          for (int input = 0; input < kInputs; ++input) {
+            for (int o = 0; o < kTileOutputs; ++o) {
+              tile[input / 2 * kTileBytes + 4 * o + 2 * (input % 2) + byte] =
+                  static_cast<std::uint8_t>(weight(first + o, step / chunks, step % chunks * kInputs + input));
+            }
+          }
+          tile += kTileSize;
+        }
+      }
+    }
+    assert(tile == packed.tiles + packed.tile_bytes * packed.blocks * packed.block_outputs / kTileOutputs);
+  }
+  // And for 32 bytes a pixel, of a 1x1 or a 3x3 convolution, with two taps of a row in a tile:
+  template <class Weight>
+  void narrow_tiles(PackedConv& packed, int kernel, Weight weight) {
+    constexpr int kInputs = kTransformChannels;
+    std::uint8_t* tile = allocate_tiles(packed, kernel * ((kernel + 1) / 2));
+    for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileOutputs) {
+      for (int u = 0; u < kernel; ++u) {
+        for (int v = 0; v < kernel; ++v) {
+          for (int input = 0; input < kInputs; ++input) {
+            const int byte = v % 2 * kInputs + input;
+            for (int o = 0; o < kTileOutputs; ++o) {
+              tile[byte / 4 * kTileBytes + 4 * o + byte % 4] =
+                  static_cast<std::uint8_t>(weight(first + o, u * kernel + v, input));
+            }
+          }
+          if (v % 2 == 1 || v == kernel - 1) tile += kTileSize;
+        }
+      }
+    }
+  }
+  std::uint8_t* allocate_tiles(PackedConv& packed, int tiles) {
+    packed.tile_bytes = tiles * kTileSize;
+    const int outputs = packed.blocks * packed.block_outputs;
+    std::uint8_t* data = allocate<std::uint8_t>(static_cast<std::size_t>(outputs) / kTileOutputs * packed.tile_bytes);
+    packed.tiles = data;
+    return data;
+  }
+
   // Element `index` of a group of four bytes that holds `elements`.
   static void put(std::uint8_t* group, int index, int elements, int weight) {
     if (elements == 4) {
@@ -270,7 +341,7 @@ class Packer {
 
   std::vector<AlignedBuffer>& storage_;
   const int u8_group_;
-  const bool winograd_;
+  const bool winograd_, matrix_tiles_;
 };
 
 PackedModel::PackedModel(const Model& source, const KernelTable& kernels) : model(source) {

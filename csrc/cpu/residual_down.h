@@ -18,79 +18,94 @@ class ResidualDown {
                void* scratch)
       : block_(block), in_(in), column_(tile.column_begin), columns_(tile.column_end - tile.column_begin) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
-    input_ = LineRing<Element, 8>::make(arena, (2 * (columns_ + 2 * kBlockPixels) + 3) * kLineChannels);
-    middle_ = InputLines<std::int16_t, 4>::make(arena, (Plain::padded(columns_) + 2 + kBlockPixels) * kChannels);
+    input_ = Input::make(arena, input_length(columns_));
+    middle_ = Middle::make(arena, middle_length(columns_));
     conv2_ = Plain::make(arena, columns_);
-    accumulators_ = arena.take<std::int32_t>(kBlock);
-    squares_ = arena.take<std::int16_t>(kBlock);
-    norms_ = arena.take<std::int32_t>(kBlock);
+    accumulators_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
+    squares_ = arena.take<std::int16_t>(kLongestSpan * kBlock);
+    norms_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
     result_ = arena.take<std::int16_t>(kBlock);
     next_middle_ = Plain::first_line(first_row);
     next_input_ = 2 * next_middle_ - 1;
   }
 
+  // What lines and the convolution take of the arena, for at most `columns` columns.
+  static constexpr std::size_t scratch_bytes(std::int32_t columns) {
+    return Input::scratch_bytes(input_length(columns)) + Middle::scratch_bytes(middle_length(columns)) +
+           Plain::scratch_bytes(columns);
+  }
+
   // Output row `row`, to dst[columns][32], added to `sums`. Rows must be asked for in ascending order.
   void row(std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
-    for (std::int32_t i = 0; i < columns_; i += kBlockPixels) {
-      const std::int32_t* values = conv2_.span(block_.conv2, middle_, 0, row, i, 1, columns_);
-      gdn_norms(block_.gdn, values, squares_, norms_);
-      const std::uint8_t* skip = bytes(input_.at(2 * row) + (2 * i + 3) * kLineChannels);
-      conv_block<Element, 32, kStride>(&skip, block_.skip, 0, 0, accumulators_);
-      const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-      std::int16_t* to = dst + static_cast<std::ptrdiff_t>(i) * kChannels;
-      std::int16_t* result = count == kBlockPixels ? to : result_;
-      gdn_add_skip_block<false, 32>(values, block_.gdn.numerator, norms_, accumulators_, block_.skip.multiplier, 0,
-                                    result);
-      if (result != to) std::memcpy(to, result, count * kChannels * sizeof(std::int16_t));
-      add_to_sums(result, count, sums);
+    for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
+      blocks = span_blocks(columns_ - begin);
+      const std::int32_t* values = conv2_.span(block_.conv2, middle_, 0, row, begin, blocks, columns_);
+      gdn_norms(block_.gdn, values, blocks, squares_, norms_);
+      const auto* skip = input_.at(2 * row, 2 * begin + 3);
+      input_.template span<32, 2>(&skip, block_.skip, 0, blocks, accumulators_);
+      for (int k = 0; k < blocks; ++k) {
+        const std::int32_t i = begin + k * kBlockPixels;
+        const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
+        std::int16_t* to = dst + static_cast<std::ptrdiff_t>(i) * kChannels;
+        std::int16_t* result = count == kBlockPixels ? to : result_;
+        gdn_add_skip_block<false, 32>(values + k * kBlock, block_.gdn.numerator, norms_ + k * kBlock,
+                                      accumulators_ + k * kBlock, block_.skip.multiplier, 0, result);
+        if (result != to) std::memcpy(to, result, count * kChannels * sizeof(std::int16_t));
+        add_to_sums(result, count, sums);
+      }
     }
   }
 
  private:
   using Plain = Conv3x3<std::int16_t, std::int16_t, 1>;
-  static constexpr int kStride = 2 * kLineChannels * sizeof(Element);
+  using Input = Lines<Element, kLineChannels, 8, false>;
+  using Middle = typename Plain::template InputLines<4>;
+  // Pixels of their lines.
+  static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
+  static constexpr std::int32_t middle_length(std::int32_t columns) {
+    return Plain::padded(columns) + 2 + kBlockPixels;
+  }
 
   // Line `row` of t, from column column_ - 1 on.
   void compute_middle(std::int32_t row) {
-    std::int16_t* line = middle_.at(row);
+    std::int16_t* line = middle_.begin(row);
     const std::int32_t height = in_.height / 2, width = in_.width / 2;
     const std::int32_t count = columns_ + 2;
     if (row < 0 || row >= height) {
       fill(line, static_cast<std::ptrdiff_t>(count) * kChannels, 0);
-      middle_.is_large(row) = false;
+      middle_.end(row, count);
       return;
     }
     for (; next_input_ <= 2 * row + 1; ++next_input_) {
       load_line<Stored>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, block_.input_zero_point, kLineChannels,
-                        input_.at(next_input_), Load{});
+                        input_.begin(next_input_), Load{});
+      input_.end(next_input_, 2 * columns_ + 5);
     }
-    for (std::int32_t i = 0; i < count; i += kBlockPixels) {
-      const std::uint8_t* taps[9];
-      for (int u = 0; u < 3; ++u) {
-        for (int v = 0; v < 3; ++v) {
-          taps[3 * u + v] = bytes(input_.at(2 * row - 1 + u) + (2 * i + v) * kLineChannels);
-        }
+    for (std::int32_t begin = 0, blocks; begin < count; begin += blocks * kBlockPixels) {
+      decltype(input_.at(0, 0)) taps[9];
+      for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
+      blocks = span_blocks(count - begin);
+      input_.template span<32, 2>(taps, block_.conv1, 0, blocks, accumulators_);
+      for (int k = 0; k < blocks; ++k) {
+        requantise_block<32, true, std::int16_t>(
+            accumulators_ + k * kBlock, block_.conv1, 0, 0,
+            line + static_cast<std::ptrdiff_t>(begin + k * kBlockPixels) * kChannels);
       }
-      conv_block<Element, 32, kStride>(taps, block_.conv1, 0, 0, accumulators_);
-      requantise_block<32, true, std::int16_t>(accumulators_, block_.conv1, 0, 0,
-                                               line + static_cast<std::ptrdiff_t>(i) * kChannels);
     }
     if (column_ == 0) fill(line, kChannels, 0);
     if (column_ + columns_ == width) fill(line + (columns_ + 1) * kChannels, kChannels, 0);
-    if constexpr (Plain::kMayBeLarge) {
-      middle_.is_large(row) = !Plain::Winograd::takes(line, static_cast<std::ptrdiff_t>(count) * kChannels);
-    }
+    middle_.end(row, count);
   }
 
   const PackedResidualDown& block_;
   const Plane& in_;
   std::int32_t column_, columns_;
   std::int32_t next_middle_, next_input_;
-  LineRing<Element, 8> input_;          // from column 2 * column_ - 3 on
-  InputLines<std::int16_t, 4> middle_;  // from column column_ - 1 on
+  Input input_;    // from column 2 * column_ - 3 on
+  Middle middle_;  // from column column_ - 1 on
   Plain conv2_;
-  std::int32_t* accumulators_;
+  std::int32_t* accumulators_;  // of a span, as are the next two
   std::int16_t* squares_;
   std::int32_t* norms_;
   std::int16_t* result_;
@@ -101,6 +116,7 @@ void residual_down(const PackedResidualDown& block, const Plane& in, const Plane
                    std::int64_t* sums, void* scratch) {
   std::int32_t row;
   if (!next_row(tile.rows, row)) return;
+  [[maybe_unused]] const MatrixTiles tiles;
   ResidualDown<Stored, Element, kLineChannels, Load> down(block, in, tile, row, scratch);
   do {
     down.row(row,

@@ -11,7 +11,6 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kUpTileColumns = 384;
-inline constexpr std::int32_t kSpan = kSpanBlocks * kBlockPixels;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
 template <class Stored, class Element, class Load, class Out>
@@ -24,15 +23,15 @@ class ResidualUp {
     const std::int32_t width = 2 * in.width, end = column + columns;
     middle_begin_ = column == 0 ? 0 : column - 2;
     middle_columns_ = (end == width ? width : end + 2) - middle_begin_;
-    input_ = InputLines<Element, kInputSlots>::make(arena, input_length(middle_columns_));
-    middle_ = InputLines<U8Line, kMiddleSlots>::make(arena, middle_length(columns_));
-    if constexpr (Subpixel::kReadsBeyond) input_.clear_from((middle_columns_ / 2 + 2) * kChannels);
-    if constexpr (Plain::kReadsBeyond) middle_.clear_from((columns_ + 4) * kChannels);
+    input_ = Input::make(arena, input_length(middle_columns_));
+    middle_ = Middle::make(arena, middle_length(columns_));
+    if constexpr (Subpixel::kReadsBeyond) input_.clear_from(middle_columns_ / 2 + 2);
+    if constexpr (Plain::kReadsBeyond) middle_.clear_from(columns_ + 4);
     conv1_ = Subpixel::make(arena, middle_columns_);
     conv2_ = Plain::make(arena, columns_);
     skip_ = Subpixel::make(arena, columns_);
-    squares_ = arena.take<std::int16_t>(kBlock);
-    norms_ = arena.take<std::int32_t>(kSpanBlocks * kBlock);
+    squares_ = arena.take<std::int16_t>(kLongestSpan * kBlock);
+    norms_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
     result_ = arena.take<Out>(kBlock);
     next_middle_ = Plain::first_line(first_row);
     next_input_ = Subpixel::first_line(next_middle_ >> 1);
@@ -41,19 +40,18 @@ class ResidualUp {
   // What lines and convolutions take of the arena, for at most `columns` columns.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
     const std::int32_t middle_columns = columns + 4;
-    return kInputSlots * input_length(middle_columns) * sizeof(Element) +
-           kMiddleSlots * middle_length(columns) * sizeof(U8Line) + 2 * Subpixel::scratch_bytes(middle_columns) +
-           Plain::scratch_bytes(columns);
+    return Input::scratch_bytes(input_length(middle_columns)) + Middle::scratch_bytes(middle_length(columns)) +
+           2 * Subpixel::scratch_bytes(middle_columns) + Plain::scratch_bytes(columns);
   }
 
   // Output row `row`, to dst[columns][32], added to `sums` where not null. Rows must be asked for in ascending order.
   void row(std::int32_t row, Out* dst, std::int64_t* sums) {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
-    const std::ptrdiff_t input_offset = static_cast<std::ptrdiff_t>(column_ - middle_begin_) / 2 * kChannels;
-    for (std::int32_t begin = 0; begin < columns_; begin += kSpan) {
-      const std::int32_t blocks = blocks_of(columns_ - begin);
-      const std::int32_t* values = conv2_.span(block_.conv2, middle_, kChannels, row, begin, blocks, columns_);
-      for (int k = 0; k < blocks; ++k) gdn_norms(block_.igdn, values + k * kBlock, squares_, norms_ + k * kBlock);
+    const std::int32_t input_offset = (column_ - middle_begin_) / 2;
+    for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
+      blocks = span_blocks(columns_ - begin);
+      const std::int32_t* values = conv2_.span(block_.conv2, middle_, 1, row, begin, blocks, columns_);
+      gdn_norms(block_.igdn, values, blocks, squares_, norms_);
       const std::int32_t* added = skip_.span(block_.skip, input_, input_offset, row, begin, blocks, columns_);
       for (int k = 0; k < blocks; ++k) {
         const std::int32_t i = begin + k * kBlockPixels;
@@ -78,22 +76,19 @@ class ResidualUp {
   // its own.
   static constexpr int kMiddleSlots = Plain::kRows > 2 ? 2 * Plain::kRows : 4;
   static constexpr int kInputSlots = 4 * Subpixel::kRows;
-  // Elements of their lines.
-  static constexpr std::ptrdiff_t input_length(std::int32_t middle_columns) {
-    return (Subpixel::padded(middle_columns) / 2 + 3) * kChannels;
+  using Input = typename Subpixel::template InputLines<kInputSlots>;
+  using Middle = typename Plain::template InputLines<kMiddleSlots>;
+  // Pixels of their lines.
+  static constexpr std::int32_t input_length(std::int32_t middle_columns) {
+    return Subpixel::padded(middle_columns) / 2 + 3;
   }
-  static constexpr std::ptrdiff_t middle_length(std::int32_t columns) {
-    return (Plain::padded(columns) + 4 + 2 * kBlockPixels) * kChannels;
-  }
-
-  // Blocks of a span that begins with `columns` output columns left.
-  static std::int32_t blocks_of(std::int32_t columns) {
-    return columns < kSpan ? (columns + kBlockPixels - 1) / kBlockPixels : kSpanBlocks;
+  static constexpr std::int32_t middle_length(std::int32_t columns) {
+    return Plain::padded(columns) + 4 + 2 * kBlockPixels;
   }
 
   // Line `row` of t, from column column_ - 2 on.
   void compute_middle(std::int32_t row) {
-    U8Line* line = middle_.at(row);
+    U8Line* line = middle_.begin(row);
     const std::int32_t height = 2 * in_.height, width = 2 * in_.width;
     if (row < 0 || row >= height) {
       fill(line, static_cast<std::ptrdiff_t>(columns_ + 4) * kChannels, block_.middle_zero_point);
@@ -101,16 +96,12 @@ class ResidualUp {
     }
     for (; next_input_ <= Subpixel::last_line(row >> 1); ++next_input_) {
       const std::int32_t count = middle_columns_ / 2 + 2;
-      Element* input = input_.at(next_input_);
-      load_line<Stored>(in_, next_input_, middle_begin_ / 2 - 1, count, block_.input_zero_point, kChannels, input,
-                        Load{});
-      if constexpr (Subpixel::kMayBeLarge) {
-        input_.is_large(next_input_) =
-            !Subpixel::Winograd::takes(input, static_cast<std::ptrdiff_t>(count) * kChannels);
-      }
+      load_line<Stored>(in_, next_input_, middle_begin_ / 2 - 1, count, block_.input_zero_point, kChannels,
+                        input_.begin(next_input_), Load{});
+      input_.end(next_input_, count);
     }
-    for (std::int32_t begin = 0; begin < middle_columns_; begin += kSpan) {
-      const std::int32_t blocks = blocks_of(middle_columns_ - begin);
+    for (std::int32_t begin = 0, blocks; begin < middle_columns_; begin += blocks * kBlockPixels) {
+      blocks = span_blocks(middle_columns_ - begin);
       const std::int32_t* values = conv1_.span(block_.conv1, input_, 0, row, begin, blocks, middle_columns_);
       for (int k = 0; k < blocks; ++k) {
         const std::int32_t column = middle_begin_ + begin + k * kBlockPixels;
@@ -128,12 +119,12 @@ class ResidualUp {
   std::int32_t column_, columns_;
   std::int32_t middle_begin_, middle_columns_;  // of t, what the tile needs of it and lies in the image
   std::int32_t next_middle_, next_input_;
-  InputLines<Element, kInputSlots> input_;   // from column middle_begin_ / 2 - 1 on
-  InputLines<U8Line, kMiddleSlots> middle_;  // from column column_ - 2 on
+  Input input_;    // from column middle_begin_ / 2 - 1 on
+  Middle middle_;  // from column column_ - 2 on
   Subpixel conv1_, skip_;
   Plain conv2_;
-  std::int16_t* squares_;
-  std::int32_t* norms_;  // of a span
+  std::int16_t* squares_;  // of a span
+  std::int32_t* norms_;
   Out* result_;
 };
 
@@ -142,6 +133,7 @@ void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& ou
                  void* scratch) {
   std::int32_t row;
   if (!next_row(tile.rows, row)) return;
+  [[maybe_unused]] const MatrixTiles tiles;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
   ResidualUp<Stored, Element, Load, Out> up(block, in, row, tile.column_begin, tile.column_end - tile.column_begin,
                                             arena);
@@ -162,6 +154,7 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
   const std::int32_t begin = tile.column_begin >= 2 ? tile.column_begin - 2 : 0;
   const std::int32_t end = tile.column_end + 2 <= width ? tile.column_end + 2 : width;
   const std::int32_t columns = end - begin;
+  [[maybe_unused]] const MatrixTiles tiles;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
   ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t> up(block, in, row - 1, begin, columns, arena);
   std::int16_t* features = arena.take<std::int16_t>((columns + kBlockPixels) * kChannels);
@@ -177,10 +170,11 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
         continue;
       }
       up.row(next, features, nullptr);
-      for (std::int32_t i = 0; i < columns; i += kBlockPixels) {
+      for (std::int32_t i = 0, blocks; i < columns; i += blocks * kBlockPixels) {
+        blocks = span_blocks(columns - i);
         const std::uint8_t* tap = bytes(features + static_cast<std::ptrdiff_t>(i) * kChannels);
-        conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(
-            &tap, output.products, 0, 0, line + static_cast<std::ptrdiff_t>(i + 1) * kChannels);
+        conv_span<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(
+            &tap, output.products, 0, 0, blocks, line + static_cast<std::ptrdiff_t>(i + 1) * kChannels);
       }
       fill(line, kChannels, 0);
       fill(line + static_cast<std::ptrdiff_t>(columns + 1) * kChannels, kChannels, 0);

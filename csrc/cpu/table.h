@@ -15,9 +15,7 @@ namespace treenet::cpu::TREENET_ISA {
 inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown =
-      8 * (2 * (kDownTileColumns + 2 * kBlockPixels) + 3 + 16) * kChannels * sizeof(std::int16_t) +
-      4 * (kDownTileColumns + 4 * kBlockPixels) * kChannels * sizeof(std::int16_t) +
-      Conv3x3<std::int16_t, std::int16_t, 1>::scratch_bytes(kDownTileColumns);
+      ResidualDown<std::int16_t, std::int16_t, kChannels, CopyS16Features>::scratch_bytes(kDownTileColumns);
   constexpr std::size_t kUp =
       ResidualUp<std::int16_t, std::int16_t, CopyS16Features, std::int16_t>::scratch_bytes(kUpTileColumns);
   constexpr std::int32_t kFeatures = kUpTileColumns + 4;  // columns that the output convolution reads
@@ -27,8 +25,9 @@ inline std::size_t scratch_bytes() {
       4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =
       3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels * sizeof(std::int16_t);
-  constexpr std::size_t kParameters = 5 * (2 * 9 * kBlockPixels + 16) * kChannels * sizeof(std::int16_t) +
-                                      2 * kBlockPixels * kParameterChannels * sizeof(std::int16_t);
+  constexpr std::size_t kParameters =
+      5 * (2 * (kParameterPositions + kBlockPixels) + 16) * kChannels * sizeof(std::int16_t) +
+      2 * kParameterPositions * kParameterChannels * sizeof(std::int16_t);
   return std::max({kDown, kUp, kOutput, kHyper, kParameters}) + kBlocks;
 }
 
@@ -36,7 +35,8 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   KernelTable table{};
   table.name = name;
   table.u8_group = kU8Group;
-  table.winograd = kWinograd;
+  table.winograd = kWinograd && !kMatrixTiles;
+  table.matrix_tiles = kMatrixTiles;
   table.scratch_bytes = scratch_bytes;
   table.down_tile_columns = kDownTileColumns;
   table.up_tile_columns = kUpTileColumns;

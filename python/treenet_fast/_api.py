@@ -37,8 +37,8 @@ class Codec:
             affinity mask, or fewer where a quota (cgroups, as containers have them) allows fewer at a time. The bytes
             and the pixels do not depend on it.
         max_pixels: images and streams with more pixels raise `ImageTooLargeError`; None for no limit.
-        isa: "scalar", "avx2" or "avx512vnni"; None for what TREENET_FAST_ISA says, or else the fastest of the machine.
-            The bytes and the pixels do not depend on it either. A GPU has none.
+        isa: "scalar", "avx2", "avx512vnni" or "amx"; None for what TREENET_FAST_ISA says, or else the fastest of the
+            machine. The bytes and the pixels do not depend on it either. A GPU has none.
         device: None or "cpu" for the CPU; "cuda", "cuda:1" or a `torch.device` for a GPU, "cuda" for torch's current
             one. Nor do the bytes and the pixels depend on it. On a GPU `threads` share what is left to the CPU, the
             coding of symbols, and pixels are read and written in torch's current stream of that GPU.

@@ -7,7 +7,7 @@ import os
 from treenet_fast import _native
 from treenet_fast.errors import BackendError
 
-ISAS = ("scalar", "avx2", "avx512vnni")
+ISAS = ("scalar", "avx2", "avx512vnni", "amx")
 """The instruction sets that there is code for, slowest first."""
 
 ISA_VARIABLE = "TREENET_FAST_ISA"

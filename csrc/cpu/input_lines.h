@@ -1,0 +1,62 @@
+// The last lines of a convolution's input, from which spans of its output are computed.
+#pragma once
+
+#include <type_traits>
+
+#include "cpu/winograd_2x2.h"
+
+namespace treenet::cpu::TREENET_ISA {
+
+// Lines of `kPixel` elements a pixel. `kChecked` ones are known to have numbers that Winograd's F(2x2, 3x3) takes, or
+// not.
+template <class Element, int kPixel, int kSlots, bool kChecked>
+class InputLines {
+ public:
+  static InputLines make(Arena& arena, std::int32_t pixels) {
+    InputLines lines;
+    lines.ring_ = LineRing<Element, kSlots>::make(arena, static_cast<std::ptrdiff_t>(pixels) * kPixel);
+    return lines;
+  }
+  // Bytes of the arena.
+  static constexpr std::size_t scratch_bytes(std::int32_t pixels) {
+    return (static_cast<std::size_t>(pixels) * kPixel * sizeof(Element) + 63) * kSlots;
+  }
+
+  // A line is written where begin() says, and then end() called with how many pixels it has.
+  Element* begin(std::int32_t row) const { return ring_.at(row); }
+  void end(std::int32_t row, std::int32_t pixels) {
+    if constexpr (kChecked) {
+      large_[row & (kSlots - 1)] = !Winograd2x2::takes(ring_.at(row), static_cast<std::ptrdiff_t>(pixels) * kPixel);
+    }
+  }
+  bool is_large(std::int32_t row) const { return large_[row & (kSlots - 1)]; }
+
+  const Element* at(std::int32_t row, std::int32_t pixel) const {
+    return ring_.at(row) + static_cast<std::ptrdiff_t>(pixel) * kPixel;
+  }
+  // Zeros from `pixel` on in all lines.
+  void clear_from(std::int32_t pixel) const {
+    const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(pixel) * kPixel;
+    for (int slot = 0; slot < kSlots; ++slot) fill(ring_.at(slot) + first, ring_.length - first, 0);
+  }
+
+  // Accumulators of `count` blocks, of which the first pixel has its taps at `taps` and every other kStep pixels on.
+  template <int kOutputs, int kStep>
+  void span(const Element* const* taps, const PackedConv& conv, std::int32_t block, std::int32_t count,
+            std::int32_t* accumulators) const {
+    const std::uint8_t* from[9];
+    for (std::int32_t t = 0; t < conv.taps; ++t) from[t] = bytes(taps[t]);
+    conv_span<Element, kOutputs, kStep * kPixel * sizeof(Element)>(from, conv, block, 0, count, accumulators);
+  }
+
+ private:
+  LineRing<Element, kSlots> ring_;
+  bool large_[kSlots] = {};
+};
+
+// What an instruction set keeps its lines in.
+template <class Element, int kPixel, int kSlots, bool kChecked>
+using Lines = std::conditional_t<kMatrixTiles && std::is_same_v<Element, std::int16_t>, SplitLines<kSlots>,
+                                 InputLines<Element, kPixel, kSlots, kChecked>>;
+
+}  // namespace treenet::cpu::TREENET_ISA

@@ -1,0 +1,130 @@
+// The kernels of the bottlenecks on every kernel table against the plain one, on numbers of all 16 bits and planes of
+// any size.
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "check.h"
+#include "codec/aligned_buffer.h"
+#include "cpu/packed_model.h"
+#include "kernel_tables.h"
+#include "random_model.h"
+
+namespace treenet::cpu {
+namespace {
+
+const PackedModel& packed_for(const KernelTable& kernels) {
+  static const std::shared_ptr<const Model> model = testing::RandomModel(3).make();
+  static std::map<const KernelTable*, std::unique_ptr<PackedModel>> packed;
+  if (!packed.contains(&kernels)) packed[&kernels] = std::make_unique<PackedModel>(*model, kernels);
+  return *packed[&kernels];
+}
+
+template <class T>
+struct Numbers {
+  int height, width, channels;
+  std::vector<T> values;
+
+  Numbers(int height, int width, int channels)
+      : height(height), width(width), channels(channels), values(static_cast<std::size_t>(height) * width * channels) {}
+  Numbers(int height, int width, int channels, int size, std::mt19937& random) : Numbers(height, width, channels) {
+    for (T& value : values) value = static_cast<T>(static_cast<int>(random() % (2 * size)) - size);
+  }
+  Plane plane() const { return {const_cast<T*>(values.data()), height, width, channels}; }
+};
+using Wide = Numbers<std::int16_t>;
+
+// Whatever another kernel may have left.
+AlignedBuffer random_scratch(const KernelTable& kernels) {
+  AlignedBuffer scratch(kernels.scratch_bytes());
+  std::mt19937 random(1);
+  for (std::size_t i = 0; i < kernels.scratch_bytes() / 4; ++i) scratch.as<std::uint32_t>()[i] = random();
+  return scratch;
+}
+
+struct Layer {
+  std::function<const PackedConv&(const PackedBottleneck&)> conv;
+  int inputs, outputs, stride;
+  bool leaky, shuffle;
+};
+
+Wide convolved(const KernelTable& kernels, const Layer& layer, const Wide& in) {
+  const int scale = layer.shuffle ? 2 : 1;
+  const int height = (in.height + layer.stride - 1) / layer.stride,
+            width = (in.width + layer.stride - 1) / layer.stride;
+  Wide out(scale * height, scale * width, layer.outputs);
+  AlignedBuffer scratch = random_scratch(kernels);
+  const PackedConv& conv = layer.conv(packed_for(kernels).bottleneck[1]);
+  // In two parts, as two threads do it.
+  for (const auto& [begin, end] : {std::pair{0, height / 2}, {height / 2, height}}) {
+    kernels.conv3x3_s16(conv, in.plane(), out.plane(), layer.stride, layer.leaky, layer.shuffle, begin, end,
+                        scratch.as<void>());
+  }
+  return out;
+}
+
+TEST("hyper transforms: every layer, up to more columns than a tile has") {
+  std::vector<Layer> layers;
+  for (int k = 0; k < 5; ++k) {
+    layers.push_back({[k](const PackedBottleneck& b) -> const PackedConv& { return b.hyper_analysis[k]; }, 32, 32,
+                      k == 2 || k == 4 ? 2 : 1, k < 4, false});
+  }
+  constexpr int kInputs[5] = {32, 32, 32, 48, 48}, kOutputs[5] = {32, 32, 48, 48, 64};
+  for (int k = 0; k < 5; ++k) {
+    layers.push_back({[k](const PackedBottleneck& b) -> const PackedConv& { return b.hyper_synthesis[k]; }, kInputs[k],
+                      kOutputs[k], 1, k < 4, k == 1 || k == 3});
+  }
+  std::mt19937 random(1);
+  for (const Layer& layer : layers) {
+    for (const auto& [height, width] :
+         {std::pair{1, 1}, {2, 3}, {3, 12}, {2, 13}, {3, 16}, {2, 24}, {2, 37}, {1, 97}, {2, 200}}) {
+      for (const int size : {4000, 32768}) {
+        const Wide in(height, width, layer.inputs, size, random);
+        const Wide expected = convolved(*kernels_scalar, layer, in);
+        for (const KernelTable* kernels : tables_beside_scalar()) {
+          CHECK(convolved(*kernels, layer, in).values == expected.values);
+        }
+      }
+    }
+  }
+}
+
+struct Parameters {
+  Wide mean;
+  Numbers<std::uint8_t> index;
+};
+
+Parameters parameters(const KernelTable& kernels, const Wide& psi, const Wide& decoded, int parity) {
+  Parameters made{{decoded.height, decoded.width, kChannels}, {decoded.height, decoded.width, kChannels}};
+  AlignedBuffer scratch = random_scratch(kernels);
+  for (int row = 0; row < decoded.height; ++row) {
+    kernels.parameters_row(packed_for(kernels).bottleneck[2].parameters, psi.plane(), decoded.plane(),
+                           made.mean.plane(), made.index.plane(), row, parity, scratch.as<void>());
+  }
+  return made;
+}
+
+TEST("means and scale indices of both stages, up to more positions than are computed at a time") {
+  std::mt19937 random(2);
+  for (const auto& [height, width] : {std::pair{1, 1}, {1, 2}, {3, 5}, {2, 31}, {3, 33}, {2, 48}, {1, 192}, {2, 401}}) {
+    for (const int size : {4000, 32768}) {
+      const Wide psi((height + 3) / 4 * 4, (width + 3) / 4 * 4, 64, size, random);
+      const Wide decoded(height, width, kChannels, size, random);
+      for (const int parity : {0, 1}) {
+        const Parameters expected = parameters(*kernels_scalar, psi, decoded, parity);
+        for (const KernelTable* kernels : tables_beside_scalar()) {
+          const Parameters made = parameters(*kernels, psi, decoded, parity);
+          CHECK(made.mean.values == expected.mean.values);
+          CHECK(made.index.values == expected.index.values);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace treenet::cpu
