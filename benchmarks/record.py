@@ -51,7 +51,11 @@ def benchmark(file: str, options: argparse.Namespace, *arguments: str) -> list[R
 
 
 def merged(runs: list[list[Row]]) -> list[Row]:
-    """A result for each test: the median of the runs' medians, and the best of all times."""
+    """A result for each test: the median of the runs' medians, and the best of all times.
+
+    `faster` is how many times faster than the float network that took turns with it: the median of the runs' ratios,
+    each of medians.
+    """
     found: dict[str, list[Row]] = {}
     for run in runs:
         for test in run:
@@ -59,8 +63,13 @@ def merged(runs: list[list[Row]]) -> list[Row]:
     results = []
     for tests in found.values():
         medians = [test["stats"]["median"] for test in tests]
-        times = {"seconds": statistics.median(medians), "best": min(test["stats"]["min"] for test in tests)}
-        results.append({"task": tests[0]["group"], **tests[0]["extra_info"], **times, "runs": medians})
+        row = {"task": tests[0]["group"], **tests[0]["extra_info"], "seconds": statistics.median(medians)}
+        row |= {"best": min(test["stats"]["min"] for test in tests), "runs": medians}
+        if "eager" in row:
+            eager = [statistics.median(test["extra_info"]["eager"]) for test in tests]
+            row["eager"] = eager
+            row["faster"] = statistics.median(e / own for e, own in zip(eager, medians, strict=True))
+        results.append(row)
     return results
 
 

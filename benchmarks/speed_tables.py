@@ -8,10 +8,8 @@ from treenet_fast.evaluation import markdown
 Record = dict[str, Any]
 
 TASKS = ("compress", "decompress")
-LAYOUTS = ("contiguous", "channels_last")
-"""Of the eager float network: ratios are to the faster."""
 FLOAT = {
-    **{layout: f"eager PyTorch float32, {layout}" for layout in LAYOUTS},
+    **{layout: f"eager PyTorch float32, {layout}" for layout in ("contiguous", "channels_last")},
     "compiled": "`torch.compile`, float32, channels_last",
 }
 CODERS = {"compressai": "CompressAI", "constriction": "constriction"}
@@ -42,29 +40,29 @@ def speed_in_short(record: Record) -> str:
 
 def _lines(rows: list[Record], columns: list[tuple[str, int]]) -> list[list[str]]:
     """A line for each side, the fastest codec of this package first; a peer has one time, whatever the threads."""
-    times = {(row["task"], row["side"], row["threads"]): row["seconds"] for row in rows}
+    by_key = {(row["task"], row["side"], row["threads"]): row for row in rows}
     most = columns[-1][1]
-    own = {side for _, side, _ in times} - FLOAT.keys() - set(PEERS)
-    order = sorted(own, key=lambda side: times["decompress", side, most])
+    own = {side for _, side, _ in by_key} - FLOAT.keys() - set(PEERS)
+    order = sorted(own, key=lambda side: by_key["decompress", side, most]["seconds"])
     lines = []
     for side in [*order, *FLOAT, *PEERS]:
         cells = []
         for task, threads in columns:
-            seconds = times.get((task, side, threads))
-            if seconds is None and threads == most:
-                seconds = times.get((task, side, None))
-            eager = [times[key] for key in ((task, layout, threads) for layout in LAYOUTS) if key in times]
-            cells.append(_cell(seconds, min(eager, default=None)))
+            row = by_key.get((task, side, threads))
+            if row is None and threads == most:
+                row = by_key.get((task, side, None))
+            cells.append(_cell(row))
         if any(cell != "–" for cell in cells):
             lines.append([FLOAT.get(side, side if side in PEERS else f"`{side}`"), *cells])
     return lines
 
 
-def _cell(seconds: float | None, eager: float | None) -> str:
-    if seconds is None:
+def _cell(row: Record | None) -> str:
+    """Milliseconds, and how much faster than the float network where that took turns."""
+    if row is None:
         return "–"
-    ratio = "" if eager is None else f" ({eager / seconds:.1f}x)"
-    return f"{1000 * seconds:.0f} ms{ratio}"
+    ratio = f" ({row['faster']:.1f}x)" if "faster" in row else ""
+    return f"{1000 * row['seconds']:.0f} ms{ratio}"
 
 
 def kernels(record: Record) -> str:

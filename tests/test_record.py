@@ -24,6 +24,18 @@ def test_merged(record):
     ]
 
 
+def test_merged_with_the_float_network_in_turn(record):
+    """The ratio is of one run's medians, then the median of the runs."""
+    runs = [
+        [a_test("a", 2.0, 1.0, eager=[8.0, 6.0, 99.0])],
+        [a_test("a", 5.0, 1.0, eager=[30.0, 10.0, 5.0])],
+        [a_test("a", 1.0, 1.0, eager=[7.0, 7.0, 7.0])],
+    ]
+    (row,) = record.merged(runs)
+    assert row["eager"] == [8.0, 10.0, 7.0]
+    assert row["faster"] == 4.0
+
+
 def test_a_quick_run_has_no_results(record, capsys):
     with pytest.raises(SystemExit):
         record.main(["--quick"])

@@ -25,7 +25,7 @@ def speed_row(task, side, threads, seconds, size="Kodak", width=768):
 
 @pytest.fixture
 def speed():
-    """At a second size there is no float network on one thread."""
+    """At a second size the float network takes turns on two threads alone."""
     times = {
         ("avx2", 1): 0.2,
         ("avx2", 2): 0.1,
@@ -38,16 +38,21 @@ def speed():
         ("compiled", 2): 0.4,
         ("JPEG", None): 0.004,
     }
-    rows = [speed_row(task, *key, seconds) for task in ("compress", "decompress") for key, seconds in times.items()]
+    faster = {("avx2", 1): 8.0, ("avx2", 2): 8.04, ("avx512vnni", 1): 16.0, ("avx512vnni", 2): 16.2}
+    rows = [
+        speed_row(task, *key, seconds) | ({"faster": faster[key]} if key in faster else {})
+        for task in ("compress", "decompress")
+        for key, seconds in times.items()
+    ]
     for task in ("compress", "decompress"):
         rows.append(speed_row(task, "avx2", 1, 1.0, "1080p", 1920))
-        rows.append(speed_row(task, "avx2", 2, 0.5, "1080p", 1920))
+        rows.append(speed_row(task, "avx2", 2, 0.5, "1080p", 1920) | {"faster": 4.0})
         rows.append(speed_row(task, "channels_last", 2, 2.0, "1080p", 1920))
     return {**HEADER, "results": rows}
 
 
 def test_speed(tables, speed):
-    """A peer's one time stands with the most threads, a ratio only where there is an eager time on as many threads."""
+    """A peer's one time stands with the most threads, a ratio only where the float network took turns."""
     lines = tables.speed(speed).splitlines()
     assert lines[0] == (
         "| Kodak, 768x512 | compress, 1 thread | compress, 2 threads | decompress, 1 thread | decompress, 2 threads |"
@@ -55,12 +60,12 @@ def test_speed(tables, speed):
     assert lines[2:8] == [
         f"| {side} | {cells} | {cells} |"
         for side, cells in {
-            "`avx512vnni`": "100 ms (16.0x) | 50 ms (16.0x)",
+            "`avx512vnni`": "100 ms (16.0x) | 50 ms (16.2x)",
             "`avx2`": "200 ms (8.0x) | 100 ms (8.0x)",
-            "eager PyTorch float32, contiguous": "2000 ms (0.8x) | 1200 ms (0.7x)",
-            "eager PyTorch float32, channels_last": "1600 ms (1.0x) | 800 ms (1.0x)",
-            "`torch.compile`, float32, channels_last": "– | 400 ms (2.0x)",
-            "JPEG": "– | 4 ms (200.0x)",
+            "eager PyTorch float32, contiguous": "2000 ms | 1200 ms",
+            "eager PyTorch float32, channels_last": "1600 ms | 800 ms",
+            "`torch.compile`, float32, channels_last": "– | 400 ms",
+            "JPEG": "– | 4 ms",
         }.items()
     ]
     assert "| `avx2` | 1000 ms | 500 ms (4.0x) | 1000 ms | 500 ms (4.0x) |" in lines
@@ -71,7 +76,7 @@ def test_speed_in_short(tables, speed):
     """Kodak's size alone, on the most threads."""
     lines = tables.speed_in_short(speed).splitlines()
     assert lines[0] == "|  | compress | decompress |"
-    assert lines[2] == "| `avx512vnni` | 50 ms (16.0x) | 50 ms (16.0x) |"
+    assert lines[2] == "| `avx512vnni` | 50 ms (16.2x) | 50 ms (16.2x) |"
     assert lines[-1] == f"768x512, 2 threads. {CAPTION}"
     assert not any("1080p" in line for line in lines)
 
