@@ -24,7 +24,7 @@ import treenet_fast
 
 QUALITY = 50
 THREADS = (1, 2)
-ROUNDS = {"Kodak": 9, "1080p": 5, "12 MP": 3, "100 MP": 2}
+ROUNDS = {"Kodak": 25, "1080p": 9, "12 MP": 5, "100 MP": 3}
 LARGE = "100 MP"
 
 

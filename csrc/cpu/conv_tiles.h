@@ -211,7 +211,7 @@ class SplitLines {
     SplitLines lines;
     lines.plane_ = LineRing<std::uint8_t, kSlots>::rounded(static_cast<std::ptrdiff_t>(pixels) * kChannels);
     lines.ring_ = LineRing<std::uint8_t, kSlots>::make(arena, 2 * lines.plane_);
-    lines.line_ = arena.take<std::int16_t>(static_cast<std::size_t>(pixels) * kChannels);
+    lines.line_ = arena.take<std::int16_t>(static_cast<std::size_t>(lines.plane_));
     return lines;
   }
   static constexpr std::size_t scratch_bytes(std::int32_t pixels) {
@@ -219,16 +219,11 @@ class SplitLines {
   }
 
   std::int16_t* begin(std::int32_t) const { return line_; }
+  // Two pixels at a time.
   void end(std::int32_t row, std::int32_t pixels) const {
-    using Pixel [[gnu::vector_size(kTileBytes)]] = std::uint16_t;
-    using Bytes [[gnu::vector_size(kChannels)]] = std::uint8_t;
     std::uint8_t* low = ring_.at(row);
-    for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(pixels) * kChannels; i += kChannels) {
-      Pixel pixel;
-      std::memcpy(&pixel, line_ + i, sizeof(pixel));
-      const Bytes bytes[2] = {__builtin_convertvector(pixel, Bytes), __builtin_convertvector(pixel >> 8, Bytes)};
-      std::memcpy(low + i, &bytes[0], sizeof(Bytes));
-      std::memcpy(low + plane_ + i, &bytes[1], sizeof(Bytes));
+    for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(pixels) * kChannels; i += 2 * kChannels) {
+      split_pixels(line_ + i, low + i, low + plane_ + i);
     }
   }
 

@@ -312,6 +312,15 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
   }
 }
 
+inline void split_pixels(const std::int16_t* pixels, std::uint8_t* low, std::uint8_t* high) {
+  const __m512i in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), byte = _mm512_set1_epi16(255);
+  const __m512i first = _mm512_loadu_si512(pixels), second = _mm512_loadu_si512(pixels + kChannels);
+  const __m512i lows = _mm512_packus_epi16(_mm512_and_si512(first, byte), _mm512_and_si512(second, byte));
+  const __m512i highs = _mm512_packus_epi16(_mm512_srli_epi16(first, 8), _mm512_srli_epi16(second, 8));
+  _mm512_storeu_si512(low, _mm512_permutexvar_epi64(in_order, lows));
+  _mm512_storeu_si512(high, _mm512_permutexvar_epi64(in_order, highs));
+}
+
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
   __m512i rounded[2];
   for (int v = 0; v < 2; ++v) {

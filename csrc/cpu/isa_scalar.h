@@ -127,6 +127,14 @@ void blend_block(const std::int32_t* accumulators, const float* multiplier, cons
   }
 }
 
+// The low and the high bytes of two pixels of 32 channels.
+inline void split_pixels(const std::int16_t* pixels, std::uint8_t* low, std::uint8_t* high) {
+  for (int c = 0; c < 2 * kChannels; ++c) {
+    low[c] = static_cast<std::uint8_t>(pixels[c]);
+    high[c] = static_cast<std::uint8_t>(pixels[c] >> 8);
+  }
+}
+
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
   for (int c = 0; c < kChannels; ++c) {
     out[c] = static_cast<std::int16_t>(round_clamped(static_cast<float>(in[c]) * gain[c], -32768.0f, 32767.0f));
