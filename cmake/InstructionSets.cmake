@@ -2,6 +2,7 @@
 # platform's baseline, and csrc/cpu/dispatch.cpp chooses at run time.
 include(CheckCXXSourceCompiles)
 
+# `TREENET_PROBE_<ISA>`, where it is set, is a statement that has to be assembled, too.
 function(treenet_add_isa target isa source)
   set(flags ${ARGN})
   string(TOUPPER ${isa} name)
@@ -13,7 +14,7 @@ function(treenet_add_isa target isa source)
     #error other target
     #endif
     #include <immintrin.h>
-    int main() { return 0; }" TREENET_COMPILES_${name})
+    int main() { ${TREENET_PROBE_${name}} return 0; }" TREENET_COMPILES_${name})
   if(TREENET_COMPILES_${name})
     set_source_files_properties(${source} PROPERTIES
       COMPILE_OPTIONS "${flags}"

@@ -220,7 +220,7 @@ def test_isa_by_environment(monkeypatch, thumbnail, thumbnail_stream):
 def test_isa_that_the_machine_lacks(monkeypatch):
     monkeypatch.setattr(_api._native, "cpu_isas", lambda: ["scalar"])
     monkeypatch.setenv("TREENET_FAST_ISA", "avx2")
-    with pytest.raises(errors.BackendError, match="this machine lacks it: use one of scalar"):
+    with pytest.raises(errors.BackendError, match="this machine or its system lacks it: use one of scalar"):
         Codec()
 
 

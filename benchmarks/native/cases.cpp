@@ -252,8 +252,8 @@ class Builder {
     case_.work_.macs += positions * paper_macs(conv);
     (wide ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv);
   }
-  // Of stride 1, in a residual block: by Winograd's algorithms (cpu/conv3x3.h) an s16 with 16 products in place of 36,
-  // and a u8 that is widened with 36 in place of 144.
+  // Of stride 1, in a residual block: where by Winograd's algorithms (cpu/conv3x3.h), an s16 with 16 products in place
+  // of 36, and a u8 that is widened with 36 in place of 144.
   void convolution3x3(bool wide, double positions, const Convolution& conv) {
     case_.work_.macs += positions * paper_macs(conv);
     const bool widened = kernels_.u8_group == 2;

@@ -170,6 +170,7 @@ py::dict info(const py::bytes& data, std::uint64_t max_pixels) {
 
 void bind_codec(py::module_& module) {
   module.def("cpu_isas", &cpu::usable_isas, "Instruction-set paths that run here, slowest first.");
+  module.def("cpu_fastest_isa", &cpu::fastest_isa, "The last of them that the system lets this process use.");
   module.def("info", &info, py::arg("data"), py::arg("max_pixels"), "The header of a stream, checked.");
   py::class_<Model, std::shared_ptr<Model>>(module, "Model", "A checked integer model (SPEC §9).")
       .def(py::init([](const py::dict& tensors, const py::bytes& hash) {

@@ -1,6 +1,8 @@
 #include "codec/aligned_buffer.h"
 
 #include <cstdint>
+#include <cstdlib>
+#include <new>
 
 #if defined(__unix__)
 #include <sys/mman.h>
@@ -11,16 +13,16 @@ namespace treenet {
 
 AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
   if (size == 0) return;
-  std::size_t alignment = kAlignment;
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (size >= kHugeFrom) alignment = kHugePage;
+  if (size >= kHugeFrom) {
+    if (posix_memalign(&data_, kHugePage, size) != 0) throw std::bad_alloc();
+    // Where the system has none to give, ordinary ones do.
+    static_cast<void>(madvise(data_, size, MADV_HUGEPAGE));
+    return;
+  }
 #endif
-  data_ = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  data_ = std::aligned_alloc(kAlignment, (size + kAlignment - 1) / kAlignment * kAlignment);
   if (data_ == nullptr) throw std::bad_alloc();
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  // Where the system has none to give, ordinary ones do.
-  if (alignment == kHugePage) static_cast<void>(madvise(data_, size, MADV_HUGEPAGE));
-#endif
 }
 
 void AlignedBuffer::release(std::size_t size) noexcept {

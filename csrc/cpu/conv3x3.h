@@ -19,15 +19,15 @@ class Conv3x3 {
  public:
   using Winograd = std::conditional_t<std::is_same_v<Activation, std::uint8_t>, Winograd4x4, Winograd2x2>;
   // Elements of 8 bits are multiplied faster as they are.
-  static constexpr bool kByTiles = kWinograd && !kMatrixTiles && sizeof(Element) == 2;
-  static constexpr int kRows = kByTiles ? Winograd::kTile : 1;  // of input positions, computed together
+  static constexpr bool kByWinograd = kUsesWinograd && sizeof(Element) == 2;
+  static constexpr int kRows = kByWinograd ? Winograd::kTile : 1;  // of input positions, computed together
   // Whether an input line may have numbers that the algorithm can not take.
-  static constexpr bool kMayBeLarge = kByTiles && std::is_same_v<Activation, std::int16_t>;
+  static constexpr bool kMayBeLarge = kByWinograd && std::is_same_v<Activation, std::int16_t>;
   template <int kSlots>
-  using InputLines = Lines<Element, kChannels, kSlots, kMayBeLarge>;
+  using Input = Lines<Element, kChannels, kSlots, kMayBeLarge>;
   // Whether what lies in lines beyond the columns that count has to be an activation too: the outputs of a tile of 4 x
   // 4 are sums of points that all its inputs are in, and what is not asked for falls out of them only where none wraps.
-  static constexpr bool kReadsBeyond = kByTiles && std::is_same_v<Activation, std::uint8_t>;
+  static constexpr bool kReadsBeyond = kByWinograd && std::is_same_v<Activation, std::uint8_t>;
   // The first and the last input line that must be known to compute input row `row`.
   static std::int32_t first_line(std::int32_t row) { return (row & -kRows) - 1; }
   static std::int32_t last_line(std::int32_t row) { return (row | (kRows - 1)) + 1; }
@@ -36,7 +36,7 @@ class Conv3x3 {
   static Conv3x3 make(Arena& arena, std::int32_t columns) {
     Conv3x3 conv;
     conv.accumulators_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
-    if constexpr (kByTiles) {
+    if constexpr (kByWinograd) {
       conv.length_ = padded(columns) * kChannels;
       conv.rows_ = arena.take<std::int32_t>(kRows * kScale * conv.length_);
       conv.points_ = arena.take<std::int16_t>(kPoints * kBlock);
@@ -47,7 +47,7 @@ class Conv3x3 {
   // What that takes of the arena.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
     std::size_t bytes = kLongestSpan * kBlock * sizeof(std::int32_t);
-    if (kByTiles) {
+    if (kByWinograd) {
       bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
                kPoints * kBlock * sizeof(std::int16_t) + Winograd::kSums * kBlock * sizeof(std::int32_t);
     }
@@ -64,7 +64,7 @@ class Conv3x3 {
   const std::int32_t* span(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
                            std::int32_t begin, std::int32_t blocks, std::int32_t columns) {
     const std::int32_t y = row / kScale, part = row % kScale;
-    if constexpr (kByTiles) {
+    if constexpr (kByWinograd) {
       if (y / kRows != together_) {
         together_ = y / kRows;
         kept_ = true;

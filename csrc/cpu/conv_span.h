@@ -1,4 +1,4 @@
-// A span of blocks of a convolution, for instruction sets that have nothing to gain from more than one block at a time.
+// A span of blocks of a convolution, block by block.
 #pragma once
 
 #include "cpu/lines.h"

@@ -1,9 +1,11 @@
 // Spans of blocks of a convolution by matrix tiles (matrix_tiles.h), 16 pixels by 16 outputs.
 //
-// 64 bytes of a pixel are multiplied at a time, a step: the 32 channels of u8 at two neighbouring taps of a 3x3
-// convolution, the second of them with zero weights behind the last; or 32 channels of s16, once with weights for their
-// low bytes and once with weights for their high ones, in sums of their own. PackedConv::tiles has B in that order:
-//   tiles[block][16 outputs][step][low, high where s16][16 rows][64 bytes]
+// 64 bytes of a pixel are multiplied at a time, a step. PackedConv::tiles has B in the order of their use:
+//   tiles[block][16 outputs][step][16 rows][64 bytes]          32 channels, of one byte, of two neighbouring taps of a
+//                                                              3x3 convolution; behind the last one weights are zero
+//   tiles[block][16 outputs][step][low, high][16 rows][64 bytes]   32 channels of s16 as they are: weights for their
+//   low
+//                                                                  bytes, and for their high ones, in sums of their own
 // What is not of that shape, or of fewer than 16 pixels, goes by blocks.
 //
 // Products of tiles and instructions on vectors wait for each other (they share ports), so nothing is gained by taking
@@ -19,7 +21,6 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr bool kMatrixTiles = true;
-inline constexpr int kMaximumTileSteps = 24;
 
 // Calls function(0), function(1), ... with numbers that are known when compiled.
 template <int kCount, class Function>
@@ -203,7 +204,7 @@ inline void span_of_points(const TileSpan& span, std::int32_t* accumulators) {
 }
 
 // Lines of s16 x 32 as two planes, of low bytes and of high ones, for 3x3 convolutions: a step has 32 channels of two
-// neighbouring taps, so there are two thirds of the products that there were without, and a quarter of the weights.
+// neighbouring taps, so there are two thirds of the products that there were without, and a third of the weights.
 template <int kSlots>
 class SplitLines {
  public:

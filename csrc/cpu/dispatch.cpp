@@ -1,6 +1,8 @@
 // Compiled without instruction-set flags: it runs on every machine.
 #include "cpu/dispatch.h"
 
+#include <cstdint>
+
 #include "codec/error.h"
 
 #if defined(__x86_64__)
@@ -27,11 +29,22 @@ unsigned long long enabled_state() {
   return (static_cast<unsigned long long>(high) << 32) | low;
 }
 
-// A process has to ask for AMX's registers before it uses them, once and for all of its threads.
+// Linux gives AMX's registers only to a process that asks for them, for all of its threads and for good; the frames of
+// its signal handlers are larger from then on. So whether it would give them is another question.
+constexpr int kTileData = 18;  // XFEATURE_XTILE_DATA
+bool system_has_tiles() {
+#if defined(__linux__)
+  constexpr long kGetSupported = 0x1021;  // ARCH_GET_XCOMP_SUPP
+  std::uint64_t supported = 0;
+  return syscall(SYS_arch_prctl, kGetSupported, &supported) == 0 && (supported >> kTileData & 1) != 0;
+#else
+  return false;
+#endif
+}
 bool system_gives_tiles() {
 #if defined(__linux__)
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, static_cast<long>(kTileData)) == 0;
 #else
   return false;
 #endif
@@ -49,11 +62,12 @@ Features detect() {
   Features features;
   features.avx2 = (state & kYmm) == kYmm && (b & bit_AVX2) != 0;
   features.avx512vnni = (state & kZmm) == kZmm && (b & kAvx512) == kAvx512 && (c & bit_AVX512VNNI) != 0;
-  features.amx = features.avx512vnni && (state & kTiles) == kTiles && (d & kAmx) == kAmx && system_gives_tiles();
+  features.amx = features.avx512vnni && (state & kTiles) == kTiles && (d & kAmx) == kAmx && system_has_tiles();
   return features;
 }
 #else
 Features detect() { return {}; }
+bool system_gives_tiles() { return false; }
 #endif
 
 struct Path {
@@ -78,6 +92,28 @@ std::vector<std::string> usable_isas() {
     if (path.table != nullptr && path.runs) names.push_back(path.name);
   }
   return names;
+}
+
+void prepare(const std::string& isa) {
+  if (isa != "amx") return;
+  static const bool given = system_gives_tiles();
+  if (!given) {
+    throw Error(
+        ErrorCode::kBackend,
+        "the system does not give this process the registers that instruction set 'amx' needs; use another one");
+  }
+}
+
+std::string fastest_isa() {
+  const std::vector<std::string> usable = usable_isas();
+  for (auto isa = usable.rbegin();; ++isa) {
+    try {
+      prepare(*isa);
+      return *isa;
+    } catch (const Error&) {
+      // The next one needs less of the system; the last, scalar, nothing.
+    }
+  }
 }
 
 const KernelTable& kernels_for(const std::string& isa) {

@@ -54,6 +54,8 @@ class InputLines {
   bool large_[kSlots] = {};
 };
 
+inline constexpr bool kUsesWinograd = kWinograd && !kMatrixTiles;
+
 // What an instruction set keeps its lines in.
 template <class Element, int kPixel, int kSlots, bool kChecked>
 using Lines = std::conditional_t<kMatrixTiles && std::is_same_v<Element, std::int16_t>, SplitLines<kSlots>,

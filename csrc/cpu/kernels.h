@@ -1,10 +1,10 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
-// residual_up.h (with conv3x3.h and winograd*.h), fusion.h or hyper.h. The primitives (a block of a convolution, its
-// requantisation, GDN, blending) are written once for each instruction set, in isa_*.h; AMX has those of AVX-512 and
-// its convolutions in conv_tiles.h. kernels_*.cpp joins the two and is the only file compiled with that instruction
-// set's flags.
+// residual_up.h (with input_lines.h, conv3x3.h and winograd*.h), fusion.h or hyper.h. The primitives (a block of a
+// convolution, its requantisation, GDN, blending) are written once for each instruction set, in isa_*.h; AMX has those
+// of AVX-512, and convolutions of its own in conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two
+// and is the only file compiled with that instruction set's flags.
 //
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.
@@ -24,6 +24,11 @@ namespace treenet::cpu {
 inline constexpr int kChannels = 32;     // of every transform activation
 inline constexpr int kBlockPixels = 12;  // output pixels of one register tile
 inline constexpr int kBlock = kBlockPixels * kChannels;
+
+// A matrix register of AMX: 16 rows of 64 bytes, which are 16 sums (matrix_tiles.h).
+inline constexpr int kTileRows = 16, kTileBytes = 64, kTileSums = kTileBytes / 4;
+inline constexpr int kTileSize = kTileRows * kTileBytes;
+inline constexpr int kMaximumTileSteps = 24;  // of a convolution (conv_tiles.h)
 
 // A convolution with its weights in the order in which kernels consume them:
 //   weights[block][tap][group][out in block][4 bytes]

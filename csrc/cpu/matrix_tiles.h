@@ -7,14 +7,12 @@
 // The compiler does not know of tiles: every use of them is volatile and clobbers memory, and so keeps its place.
 #pragma once
 
+#include <cstdlib>
 #include <type_traits>
 
 #include "cpu/lines.h"
 
 namespace treenet::cpu::TREENET_ISA {
-
-inline constexpr int kTileRows = 16, kTileBytes = 64, kTileSums = kTileBytes / 4;
-inline constexpr std::size_t kTileSize = kTileRows * kTileBytes;
 
 // Which of a product's factors are signed: activations and weights.
 enum class Signs { kNone, kWeights, kBoth };
@@ -22,21 +20,40 @@ enum class Signs { kNone, kWeights, kBoth };
 #if defined(TREENET_EMULATED_TILES)
 
 inline thread_local std::uint8_t emulated_tiles[8][kTileRows][kTileBytes];
+inline thread_local int emulated_holders = 0;
 
-struct MatrixTiles {};
+// Tiles have nothing that counts in them when they begin and end to be in use.
+struct MatrixTiles {
+  MatrixTiles() { reset(emulated_holders++ == 0); }
+  ~MatrixTiles() { reset(--emulated_holders == 0); }
+  MatrixTiles(const MatrixTiles&) = delete;
+  MatrixTiles& operator=(const MatrixTiles&) = delete;
+
+ private:
+  static void reset(bool alone) {
+    if (!alone) std::abort();  // the inner one would take the tiles from the outer one
+    std::memset(emulated_tiles, 0xA5, sizeof(emulated_tiles));
+  }
+};
+inline void check_tiles() {
+  if (emulated_holders != 1) std::abort();  // as an invalid instruction does
+}
 
 template <int kTile>
 inline void zero_tile() {
+  check_tiles();
   std::memset(emulated_tiles[kTile], 0, kTileSize);
 }
 template <int kTile>
 inline void load_tile(const void* from, std::ptrdiff_t stride) {
+  check_tiles();
   for (int row = 0; row < kTileRows; ++row) {
     std::memcpy(emulated_tiles[kTile][row], static_cast<const std::uint8_t*>(from) + row * stride, kTileBytes);
   }
 }
 template <int kTile>
 inline void store_tile(void* to, std::ptrdiff_t stride) {
+  check_tiles();
   for (int row = 0; row < kTileRows; ++row) {
     std::memcpy(static_cast<std::uint8_t*>(to) + row * stride, emulated_tiles[kTile][row], kTileBytes);
   }

@@ -18,7 +18,9 @@ Networks::Networks(const Model& model, const std::string& isa, int threads)
       packed_(model, kernels_),
       scratch_bytes_(kernels_.scratch_bytes()),
       buffers_(std::make_shared<BufferPool>(kKeptBytes)),
-      threads_(threads) {}
+      threads_(threads) {
+  prepare(isa);
+}
 
 template <class Task>
 void Networks::share_rows(int nodes, int begin_row, int end_row, int width, int tile_columns, Task task) {
@@ -43,7 +45,7 @@ std::vector<Networks::Features> Networks::run_level(int nodes, DType dtype, int 
     share_rows(nodes, row, end, width, tile_columns, [&](int node, const Tile& tile, int worker) {
       task(node, plane(outputs[node].tensor), tile, partial[worker * nodes + node].data(), scratch().as<void>());
     });
-    if (band_done && end < height) band_done(end);
+    if (band_done && height > band_rows) band_done(end);
   }
   for (std::size_t i = 0; i < partial.size(); ++i) add(outputs[i % nodes].sums, partial[i]);
   return outputs;

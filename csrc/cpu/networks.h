@@ -59,7 +59,7 @@ class Networks {
     Sums sums{};
   };
   // The outputs of a level: task(node, out, tile, sums, scratch) writes a tile of a node's, and adds to its sums. Goes
-  // by bands of rows; after each but the last, calls band_done(end of the band) where there is one.
+  // by bands of rows; after each of several, calls band_done(end of the band) where there is one.
   template <class Task>
   std::vector<Features> run_level(int nodes, DType dtype, int height, int width, int tile_columns, int band_rows,
                                   Task task, std::function<void(int)> band_done = nullptr);

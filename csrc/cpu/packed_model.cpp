@@ -22,8 +22,6 @@ struct Layout {
 };
 
 class Packer {
-  static constexpr int kTileBytes = 64, kTileOutputs = 16, kTileSize = 1024;
-
  public:
   Packer(std::vector<AlignedBuffer>& storage, const KernelTable& kernels)
       : storage_(storage),
@@ -82,7 +80,7 @@ class Packer {
     packed.bias = bias;
     packed.multiplier = multiplier;
     packed.multiplier_negative = negative;
-    if (matrix_tiles_ && layout.block_outputs % 16 == 0) {
+    if (matrix_tiles_ && layout.block_outputs % kTileSums == 0) {
       const auto weight = [&](int output, int tap, int input) -> int {
         if (output >= conv.outputs || input >= conv.inputs) return 0;
         return conv.weight[(static_cast<std::size_t>(layout.order[output]) * conv.inputs + input) * area + taps[tap]];
@@ -92,6 +90,7 @@ class Packer {
       } else if (conv.inputs == kTransformChannels) {
         narrow_tiles(packed, conv.kernel, weight);
       }
+      assert(!layout.split || packed.tiles != nullptr);
     }
     return packed;
   }
@@ -270,12 +269,13 @@ class Packer {
   void wide_tiles(PackedConv& packed, Weight weight) {
     constexpr int kInputs = kTileBytes / 2;
     const int chunks = (2 * packed.groups + kInputs - 1) / kInputs;
+    assert(packed.taps * chunks <= kMaximumTileSteps);
     std::uint8_t* tile = allocate_tiles(packed, 2 * packed.taps * chunks);
-    for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileOutputs) {
+    for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileSums) {
       for (int step = 0; step < packed.taps * chunks; ++step) {
         for (const int byte : {0, 1}) {
           for (int input = 0; input < kInputs; ++input) {
-            for (int o = 0; o < kTileOutputs; ++o) {
+            for (int o = 0; o < kTileSums; ++o) {
               tile[input / 2 * kTileBytes + 4 * o + 2 * (input % 2) + byte] =
                   static_cast<std::uint8_t>(weight(first + o, step / chunks, step % chunks * kInputs + input));
             }
@@ -284,19 +284,19 @@ class Packer {
         }
       }
     }
-    assert(tile == packed.tiles + packed.tile_bytes * packed.blocks * packed.block_outputs / kTileOutputs);
+    assert(tile == packed.tiles + packed.tile_bytes * packed.blocks * packed.block_outputs / kTileSums);
   }
   // And for 32 bytes a pixel, of a 1x1 or a 3x3 convolution, with two taps of a row in a tile:
   template <class Weight>
   void narrow_tiles(PackedConv& packed, int kernel, Weight weight) {
     constexpr int kInputs = kTransformChannels;
     std::uint8_t* tile = allocate_tiles(packed, kernel * ((kernel + 1) / 2));
-    for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileOutputs) {
+    for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileSums) {
       for (int u = 0; u < kernel; ++u) {
         for (int v = 0; v < kernel; ++v) {
           for (int input = 0; input < kInputs; ++input) {
             const int byte = v % 2 * kInputs + input;
-            for (int o = 0; o < kTileOutputs; ++o) {
+            for (int o = 0; o < kTileSums; ++o) {
               tile[byte / 4 * kTileBytes + 4 * o + byte % 4] =
                   static_cast<std::uint8_t>(weight(first + o, u * kernel + v, input));
             }
@@ -309,7 +309,7 @@ class Packer {
   std::uint8_t* allocate_tiles(PackedConv& packed, int tiles) {
     packed.tile_bytes = tiles * kTileSize;
     const int outputs = packed.blocks * packed.block_outputs;
-    std::uint8_t* data = allocate<std::uint8_t>(static_cast<std::size_t>(outputs) / kTileOutputs * packed.tile_bytes);
+    std::uint8_t* data = allocate<std::uint8_t>(static_cast<std::size_t>(outputs) / kTileSums * packed.tile_bytes);
     packed.tiles = data;
     return data;
   }

@@ -60,7 +60,7 @@ class ResidualDown {
  private:
   using Plain = Conv3x3<std::int16_t, std::int16_t, 1>;
   using Input = Lines<Element, kLineChannels, 8, false>;
-  using Middle = typename Plain::template InputLines<4>;
+  using Middle = typename Plain::template Input<4>;
   // Pixels of their lines.
   static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
   static constexpr std::int32_t middle_length(std::int32_t columns) {

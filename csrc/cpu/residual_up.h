@@ -76,11 +76,12 @@ class ResidualUp {
   // its own.
   static constexpr int kMiddleSlots = Plain::kRows > 2 ? 2 * Plain::kRows : 4;
   static constexpr int kInputSlots = 4 * Subpixel::kRows;
-  using Input = typename Subpixel::template InputLines<kInputSlots>;
-  using Middle = typename Plain::template InputLines<kMiddleSlots>;
-  // Pixels of their lines.
+  using Input = typename Subpixel::template Input<kInputSlots>;
+  using Middle = typename Plain::template Input<kMiddleSlots>;
+  static_assert(!kMatrixTiles || sizeof(U8Line) == 1);  // those of t are lines as they are, without an end to tell
+  // Pixels of their lines. Matrix tiles read one behind the last tap.
   static constexpr std::int32_t input_length(std::int32_t middle_columns) {
-    return Subpixel::padded(middle_columns) / 2 + 3;
+    return Subpixel::padded(middle_columns) / 2 + 4;
   }
   static constexpr std::int32_t middle_length(std::int32_t columns) {
     return Plain::padded(columns) + 4 + 2 * kBlockPixels;

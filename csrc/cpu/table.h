@@ -35,7 +35,7 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   KernelTable table{};
   table.name = name;
   table.u8_group = kU8Group;
-  table.winograd = kWinograd && !kMatrixTiles;
+  table.winograd = kUsesWinograd;
   table.matrix_tiles = kMatrixTiles;
   table.scratch_bytes = scratch_bytes;
   table.down_tile_columns = kDownTileColumns;

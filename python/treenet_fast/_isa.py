@@ -21,8 +21,8 @@ def choose_isa(isa: str | None) -> str:
     if isa is None:
         isa, source = os.environ.get(ISA_VARIABLE, ""), ISA_VARIABLE
         if not isa:
-            return available[-1]
+            return _native.cpu_fastest_isa()
     if isa not in available:
-        problem = "this machine lacks it" if isa in ISAS else "there is no such instruction set"
+        problem = "this machine or its system lacks it" if isa in ISAS else "there is no such instruction set"
         raise BackendError(f"{source} is {isa!r}, but {problem}: use one of {', '.join(available)}, or leave it unset")
     return isa

@@ -13,7 +13,9 @@ extern const KernelTable kernels_emulated_tiles;  // emulated_tiles.cpp
 inline std::vector<const KernelTable*> tables_beside_scalar() {
   std::vector<const KernelTable*> tables = {&kernels_emulated_tiles};
   for (const std::string& isa : usable_isas()) {
-    if (isa != "scalar") tables.push_back(&kernels_for(isa));
+    if (isa == "scalar") continue;
+    prepare(isa);
+    tables.push_back(&kernels_for(isa));
   }
   return tables;
 }

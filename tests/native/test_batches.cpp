@@ -15,7 +15,7 @@ namespace {
 
 using namespace testing;
 
-std::string fastest() { return cpu::usable_isas().back(); }
+std::string fastest() { return cpu::fastest_isa(); }
 
 std::unique_ptr<BatchingBackend> batching(int max_batch, int threads) {
   return std::make_unique<BatchingBackend>(std::make_unique<cpu::CpuBackend>(*model(), fastest(), threads), max_batch);
