@@ -1,6 +1,6 @@
 """Runs the benchmarks of the CPU, keeps the results, and prints their tables.
 
-    python benchmarks/record.py --image kodim15.png             # all, in about ten minutes
+    python benchmarks/record.py --image kodim15.png             # all, in 5 to 15 minutes
     python benchmarks/record.py kernels scaling --large
     python benchmarks/record.py --quick --out /tmp/results      # only to see that all works
 
