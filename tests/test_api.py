@@ -224,6 +224,31 @@ def test_isa_that_the_machine_lacks(monkeypatch):
         Codec()
 
 
+TILES = """
+import ctypes
+
+import treenet_fast
+from treenet_fast import _isa
+
+def permitted():
+    features = ctypes.c_uint64()
+    assert ctypes.CDLL(None).syscall(158, 0x1022, ctypes.byref(features)) == 0  # arch_prctl(ARCH_GET_XCOMP_PERM)
+    return bool(features.value >> 18 & 1)
+
+treenet_fast.Codec(isa="avx512vnni")
+assert _isa.choose_isa(None, for_symbols=True) == "amx"
+assert not permitted()
+assert treenet_fast.Codec().isa == "amx"
+assert permitted()
+"""
+
+
+@pytest.mark.skipif("amx" not in treenet_fast.backend_info().available_isas, reason="the processor has no AMX")
+def test_registers_are_asked_for_only_when_they_are_used(monkeypatch):
+    monkeypatch.delenv("TREENET_FAST_ISA", raising=False)
+    subprocess.run([sys.executable, "-c", TILES], check=True)
+
+
 def test_backend_info():
     info = treenet_fast.backend_info()
     assert info.version == treenet_fast.__version__

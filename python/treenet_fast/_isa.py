@@ -14,14 +14,17 @@ ISA_VARIABLE = "TREENET_FAST_ISA"
 """The environment variable that forces one of them; unset or empty: the fastest that the machine has."""
 
 
-def choose_isa(isa: str | None) -> str:
-    """`isa`; if it is None what TREENET_FAST_ISA says, or else the fastest of the machine."""
+def choose_isa(isa: str | None, *, for_symbols: bool = False) -> str:
+    """`isa`; if it is None what TREENET_FAST_ISA says, or else the fastest of the machine.
+
+    That is one whose registers the system gives this process, which is asked for them; coding symbols needs none.
+    """
     available = _native.cpu_isas()
     source = "isa"
     if isa is None:
         isa, source = os.environ.get(ISA_VARIABLE, ""), ISA_VARIABLE
         if not isa:
-            return _native.cpu_fastest_isa()
+            return available[-1] if for_symbols else _native.cpu_fastest_isa()
     if isa not in available:
         problem = "this machine or its system lacks it" if isa in ISAS else "there is no such instruction set"
         raise BackendError(f"{source} is {isa!r}, but {problem}: use one of {', '.join(available)}, or leave it unset")

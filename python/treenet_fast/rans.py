@@ -105,7 +105,7 @@ def encode(symbols: ArrayLike, indices: ArrayLike, tables: Tables, *, isa: str |
         raise InvalidArgumentError(
             f"symbols have shape {list(values.shape)}, indices {list(index.shape)}; give one index for each symbol"
         )
-    return _native.rans_encode(values, index, tables._native, choose_isa(isa))
+    return _native.rans_encode(values, index, tables._native, choose_isa(isa, for_symbols=True))
 
 
 def decode(
@@ -129,7 +129,7 @@ def decode(
         BackendError: the machine lacks the instruction set.
     """
     index = _integers("indices", indices, np.uint8)
-    return _native.rans_decode(_arguments.stream(data), index, tables._native, choose_isa(isa))
+    return _native.rans_decode(_arguments.stream(data), index, tables._native, choose_isa(isa, for_symbols=True))
 
 
 def _integers(name: str, array: ArrayLike, dtype: type[_Integer]) -> NDArray[_Integer]:
