@@ -3,14 +3,11 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <map>
-#include <memory>
 #include <random>
 #include <vector>
 
 #include "check.h"
 #include "codec/aligned_buffer.h"
-#include "cpu/packed_model.h"
 #include "kernel_tables.h"
 #include "random_model.h"
 
@@ -18,10 +15,8 @@ namespace treenet::cpu {
 namespace {
 
 const PackedModel& packed_for(const KernelTable& kernels) {
-  static const std::shared_ptr<const Model> model = testing::RandomModel(3).make();
-  static std::map<const KernelTable*, std::unique_ptr<PackedModel>> packed;
-  if (!packed.contains(&kernels)) packed[&kernels] = std::make_unique<PackedModel>(*model, kernels);
-  return *packed[&kernels];
+  static PackedModels models(testing::RandomModel(3).make());
+  return models[kernels];
 }
 
 template <class T>

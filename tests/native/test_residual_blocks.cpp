@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -11,7 +10,6 @@
 #include <vector>
 
 #include "check.h"
-#include "cpu/packed_model.h"
 #include "cpu/row_sharing.h"
 #include "cpu/tensor.h"
 #include "kernel_tables.h"
@@ -41,10 +39,8 @@ std::shared_ptr<const Model> extreme_model() {
 }
 
 const PackedModel& packed_for(const KernelTable& kernels) {
-  static const std::shared_ptr<const Model> model = extreme_model();
-  static std::map<const KernelTable*, std::unique_ptr<PackedModel>> packed;
-  if (!packed.contains(&kernels)) packed[&kernels] = std::make_unique<PackedModel>(*model, kernels);
-  return *packed[&kernels];
+  static PackedModels models(extreme_model());
+  return models[kernels];
 }
 
 // Numbers [height, width, channels].
