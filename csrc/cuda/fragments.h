@@ -20,10 +20,19 @@ inline constexpr int kOwned = 8;  // channels of a lane
 
 struct Lane {
   int g, t;
+
+  __device__ __forceinline__ int number() const { return 4 * g + t; }
 };
 __device__ __forceinline__ Lane this_lane() {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   return {lane / 4, lane % 4};
+}
+// The lane in pass `pass` of a loop, 0 to 2^30 - 1. It is the same in all, which the compiler does not know: what is
+// loaded by it is loaded in each pass, where otherwise the weights of all would be kept in registers that are not
+// there.
+__device__ __forceinline__ Lane in_pass(Lane lane, int pass) {
+  lane.t += unknown(pass) >> 30;
+  return lane;
 }
 
 // Sums of 32 outputs at 16 positions: at(h, c) is owned channel c of row h.
@@ -61,27 +70,32 @@ __device__ __forceinline__ Owned<T> load_owned(const T* values, int t) {
 
 // ---- operand A ------------------------------------------------------------------------------------------------------
 
-// Eight bytes: channels 8t..8t+3 and 8t+4..8t+7 of one position.
+// Eight bytes: channels 8t..8t+3 and 8t+4..8t+7 of one position. Values are clamped to the bytes' range.
 __device__ __forceinline__ uint2 pack_bytes(const Owned<std::int32_t>& v) {
-  const auto word = [&](int c) {
-    const std::uint32_t low = __byte_perm(v.value[c], v.value[c + 1], 0x0040);
-    const std::uint32_t high = __byte_perm(v.value[c + 2], v.value[c + 3], 0x0040);
-    return __byte_perm(low, high, 0x5410);
-  };
-  return {word(0), word(4)};
+  return {pack_u8(v.value[0], v.value[1], v.value[2], v.value[3]),
+          pack_u8(v.value[4], v.value[5], v.value[6], v.value[7])};
 }
 
-// The same of s16 values, split into their low and high bytes.
+// The same of s16 values; and these split into their low and high bytes.
+__device__ __forceinline__ uint4 pack_words(const Owned<std::int32_t>& v) {
+  return {pack_s16(v.value[0], v.value[1]), pack_s16(v.value[2], v.value[3]), pack_s16(v.value[4], v.value[5]),
+          pack_s16(v.value[6], v.value[7])};
+}
 struct Planes {
   uint2 low, high;
 };
-__device__ __forceinline__ uint4 pack_words(const Owned<std::int32_t>& v) {
-  const auto word = [&](int c) { return __byte_perm(v.value[c], v.value[c + 1], 0x5410); };
-  return {word(0), word(2), word(4), word(6)};
-}
 __device__ __forceinline__ Planes split(const uint4& words) {
   return {{__byte_perm(words.x, words.y, 0x6420), __byte_perm(words.z, words.w, 0x6420)},
           {__byte_perm(words.x, words.y, 0x7531), __byte_perm(words.z, words.w, 0x7531)}};
+}
+
+// The planes of values of 0 to 65535, which need no words between.
+__device__ __forceinline__ Planes split(const Owned<std::int32_t>& v) {
+  std::uint32_t pair[4];  // the low bytes of two values, then their high bytes
+#pragma unroll
+  for (int i = 0; i < 4; ++i) pair[i] = __byte_perm(v.value[2 * i], v.value[2 * i + 1], 0x5140);
+  return {{__byte_perm(pair[0], pair[1], 0x5410), __byte_perm(pair[2], pair[3], 0x5410)},
+          {__byte_perm(pair[0], pair[1], 0x7632), __byte_perm(pair[2], pair[3], 0x7632)}};
 }
 
 // The two rows' bytes as operand A.
@@ -109,9 +123,8 @@ __device__ __forceinline__ void multiply(FragmentD& d, const FragmentA& a, std::
 struct GroupWeights {
   uint4 first, second;
 };
-__device__ __forceinline__ GroupWeights load_weights(const uint4* step) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  return {__ldg(step + lane), __ldg(step + kWarp + lane)};
+__device__ __forceinline__ GroupWeights load_weights(const uint4* step, const Lane& lane) {
+  return {__ldg(step + lane.number()), __ldg(step + kWarp + lane.number())};
 }
 inline constexpr int kStepWords = 2 * kWarp;  // of uint4, from one k-step's weights to the next
 
@@ -142,7 +155,7 @@ __device__ __forceinline__ void shift_to_low(Sums& sums, const Owned<std::int32_
 }
 
 // ---- specified float steps (SPEC §2)
-// ----------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------
 
 __device__ __forceinline__ float scaled(std::int32_t sum, float multiplier) {
   return __fmul_rn(__int2float_rn(sum), multiplier);
@@ -154,12 +167,18 @@ __device__ __forceinline__ std::int32_t rounded(float value, std::int32_t zero, 
   return __float2int_rn(fminf(fmaxf(value, bottom), top)) + zero;
 }
 
+// rne(value) + zero, which pack_words or pack_bytes clamps. No sum overflows: values beyond the integers become the
+// last of them, and where something is added large ones are made smaller, still beyond what a byte holds.
 template <bool kWide>
 __device__ __forceinline__ std::int32_t to_activation(float value, std::int32_t zero) {
-  return kWide ? rounded(value, 0, -32768, 32767) : rounded(value, zero, 0, 255);
+  if constexpr (kWide) {
+    return __float2int_rn(value);
+  } else {
+    return __float2int_rn(fminf(value, 512.0f)) + zero;
+  }
 }
 
-// requantise or requantise_leaky of one row of a group of 32 outputs.
+// requantise or requantise_leaky of one row of a group of 32 outputs, to be packed.
 template <bool kWide, bool kLeaky>
 __device__ __forceinline__ Owned<std::int32_t> requantise(const Sums& sums, int h, const Conv& conv, int group, int t,
                                                           std::int32_t zero) {
@@ -176,40 +195,54 @@ __device__ __forceinline__ Owned<std::int32_t> requantise(const Sums& sums, int 
   return result;
 }
 
+// The correctly rounded square root of numbers of [1, 2^31], without __fsqrt_rn's way out for others: Newton's steps,
+// which are right from every estimate within 2^-14 (tests/native/test_roots.cpp).
+__device__ __forceinline__ float root_of(float value) {
+  const float estimate = inverse_root_estimate(value);
+  float root = __fmul_rn(value, estimate);
+  float half_inverse = __fmul_rn(estimate, 0.5f);
+  const float error = __fmaf_rn(-root, half_inverse, 0.5f);
+  root = __fmaf_rn(root, error, root);
+  half_inverse = __fmaf_rn(half_inverse, error, half_inverse);
+  return __fmaf_rn(__fmaf_rn(-root, root, value), half_inverse, root);
+}
+
 // GDN or its inverse of both rows: g[h][c] from a convolution's sums.
 template <bool kInverse>
-__device__ __forceinline__ void normalise(const Sums& sums, const Gdn& gdn, int t, Owned<float> (&g)[2]) {
-  const Owned<float> magnitude = load_owned(gdn.magnitude, t);
-  Owned<std::int32_t> low[2], high[2];
+__device__ __forceinline__ void normalise(const Sums& sums, const Gdn& gdn, const Lane& lane, Owned<float> (&g)[2]) {
+  const Owned<float> magnitude = load_owned(gdn.magnitude, lane.t);
+  Planes squares[2];
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
+    Owned<std::int32_t> square;
 #pragma unroll
     for (int c = 0; c < kOwned; ++c) {
-      const std::int32_t k = rounded(fabsf(scaled(sums.at(h, c), magnitude.value[c])), 0, 0, 181);
-      low[h].value[c] = k * k & 255;
-      high[h].value[c] = k * k >> 8;
+      const float size = fminf(fabsf(scaled(sums.at(h, c), magnitude.value[c])), 181.0f);
+      const std::int32_t k = __float2int_rn(size);
+      square.value[c] = k * k;
     }
+    squares[h] = split(square);
   }
-  const GroupWeights gamma = load_weights(gdn.gamma);
+  const GroupWeights gamma = load_weights(gdn.gamma, lane);
   Sums norms{};
-  const auto add = [&](const Owned<std::int32_t>(&plane)[2]) {
+  const auto add = [&](const uint2& row0, const uint2& row1) {
     FragmentA a;
-    set_operand(a, pack_bytes(plane[0]), pack_bytes(plane[1]));
+    set_operand(a, row0, row1);
     mma_u8_u8(norms.d[0], a, gamma.first.x, gamma.first.y);
     mma_u8_u8(norms.d[1], a, gamma.first.z, gamma.first.w);
     mma_u8_u8(norms.d[2], a, gamma.second.x, gamma.second.y);
     mma_u8_u8(norms.d[3], a, gamma.second.z, gamma.second.w);
   };
-  add(high);
-  shift_to_low(norms, load_owned(gdn.beta, t));
-  add(low);
-  const Owned<float> numerator = load_owned(gdn.numerator, t);
+  add(squares[0].high, squares[1].high);
+  shift_to_low(norms, load_owned(gdn.beta, lane.t));
+  add(squares[0].low, squares[1].low);
+  const Owned<float> numerator = load_owned(gdn.numerator, lane.t);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
 #pragma unroll
     for (int c = 0; c < kOwned; ++c) {
       const float u = scaled(sums.at(h, c), numerator.value[c]);
-      const float root = __fsqrt_rn(__int2float_rn(norms.at(h, c)));
+      const float root = root_of(__int2float_rn(norms.at(h, c)));
       g[h].value[c] = kInverse ? __fmul_rn(u, root) : __fdiv_rn(u, root);
     }
   }

@@ -51,15 +51,6 @@ __device__ __forceinline__ Stored<kWide> load(const void* plane, std::int64_t po
     return {__ldg(reinterpret_cast<const uint2*>(static_cast<const std::uint8_t*>(plane) + at))};
   }
 }
-template <bool kWide>
-__device__ __forceinline__ Stored<kWide> stored(const Owned<std::int32_t>& v) {
-  if constexpr (kWide) {
-    return {pack_words(v)};
-  } else {
-    return {pack_bytes(v)};
-  }
-}
-
 __device__ __forceinline__ long long floor_divide(long long a, long long b) {  // b > 0
   return a / b - (a % b < 0 ? 1 : 0);
 }
@@ -212,7 +203,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) fusion_kernel(const __grid_cons
     for (int h = 0; h < 2; ++h) {
       const Owned<std::int32_t> v = blend<kWide>(w[h], xy[0][h], xy[1][h]);
       if constexpr (kOutput) {
-        middle[0][h] = stored<kWide>(v);
+        middle[0][h] = {pack<kWide>(v)};
       } else if (position[h] < p.positions) {
 #pragma unroll
         for (int c = 0; c < kOwned; ++c) total.value[c] += v.value[c];
@@ -234,7 +225,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) fusion_kernel(const __grid_cons
             }
           }
         }
-        store_activation<kWide>(p.output, own * p.positions + position[h], lane.t, out);
+        store_activation(p.output, own * p.positions + position[h], lane.t, pack<kWide>(out));
       }
     }
   }

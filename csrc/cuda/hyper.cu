@@ -10,18 +10,25 @@ constexpr int kSide = 8;
 constexpr int kWarps = 4;
 static_assert(kSide * kSide == kWarps * kRows);
 
+constexpr std::int64_t kFewBlocks = 512;  // a large device has room for 132 times 8 or more
+
 template <int kStride>
 constexpr int kInputSide = (kSide - 1) * kStride + 3;
 
-// kSteps: of 32 input channels.
+template <int kStride>
+constexpr int kPositions = kInputSide<kStride> * kInputSide<kStride>;
+
+// kSteps: of 32 input channels. The tile (tile.h) has them one after the other, as if they were more positions.
 template <int kSteps, int kStride>
-constexpr int kPlaneBytes = kInputSide<kStride> * kInputSide<kStride> * kSteps * kPositionBytes;
+constexpr int kHalf = half_bytes(kSteps * kPositions<kStride>);
+template <int kSteps, int kStride>
+constexpr int kPlane = 2 * kHalf<kSteps, kStride>;
 
 template <int kSteps, int kStride>
 __device__ void load_input(const std::int16_t* plane, int inputs, int height, int width, int row0, int column0,
                            std::uint8_t* tile) {
   constexpr int kParts = kSteps * kChannels / kOwned;
-  constexpr int kCount = kInputSide<kStride> * kInputSide<kStride> * kParts;
+  constexpr int kCount = kPositions<kStride> * kParts;
   for (int i = static_cast<int>(threadIdx.x); i < kCount; i += kWarps * kWarp) {
     const int position = i / kParts, part = i % kParts;
     const int row = row0 + position / kInputSide<kStride>, column = column0 + position % kInputSide<kStride>;
@@ -30,40 +37,48 @@ __device__ void load_input(const std::int16_t* plane, int inputs, int height, in
       const std::int64_t at = (static_cast<std::int64_t>(row) * width + column) * inputs + part * kOwned;
       planes = split(__ldg(reinterpret_cast<const uint4*>(plane + at)));
     }
-    *reinterpret_cast<uint2*>(tile + i * kOwned) = planes.low;
-    *reinterpret_cast<uint2*>(tile + kPlaneBytes<kSteps, kStride> + i * kOwned) = planes.high;
+    std::uint8_t* to = tile + owned_at(part / 4 * kPositions<kStride> + position, part % 4, kHalf<kSteps, kStride>);
+    *reinterpret_cast<uint2*>(to) = planes.low;
+    *reinterpret_cast<uint2*>(to + kPlane<kSteps, kStride>) = planes.high;
   }
 }
 
+// What a launch needs to know beside its parameters: how many groups of 32 outputs a block computes.
+struct HyperLaunch {
+  HyperParameters p;
+  int groups_of_block;
+};
+
 template <int kSteps, int kStride, bool kLeaky, bool kShuffle>
-__global__ void __launch_bounds__(kWarps* kWarp) hyper_kernel(const __grid_constant__ HyperParameters p) {
+__global__ void __launch_bounds__(kWarps* kWarp) hyper_kernel(const __grid_constant__ HyperLaunch call) {
+  const HyperParameters& p = call.p;
   std::uint8_t* const tile = shared_memory();
   const Lane lane = this_lane();
   const int height = (p.height + kStride - 1) / kStride, width = (p.width + kStride - 1) / kStride;  // before a shuffle
+  const int bottleneck = static_cast<int>(blockIdx.y) % kBottleneckCount;
+  const int first_group = static_cast<int>(blockIdx.y) / kBottleneckCount * call.groups_of_block;
+  const int end = min(p.outputs, kChannels * (first_group + call.groups_of_block));  // of the block's outputs
   const int across = (width + kSide - 1) / kSide;
   const int row0 = static_cast<int>(blockIdx.x) / across * kSide;
   const int column0 = static_cast<int>(blockIdx.x) % across * kSide;
-  const Conv& conv = p.conv[blockIdx.y];
-  const std::int64_t plane = static_cast<std::int64_t>(blockIdx.y) * p.images + blockIdx.z;
+  const Conv& conv = p.conv[bottleneck];
+  const std::int64_t plane = static_cast<std::int64_t>(bottleneck) * p.images + blockIdx.z;
   load_input<kSteps, kStride>(p.input + plane * p.height * p.width * p.inputs, p.inputs, p.height, p.width,
                               kStride * row0 - 1, kStride * column0 - 1, tile);
   __syncthreads();
 
   // A warp has 16 positions: two rows of 8.
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  Rows rows[1];
-#pragma unroll
-  for (int h = 0; h < 2; ++h) {
-    const int at = kStride * (2 * warp + h) * kInputSide<kStride> + kStride * lane.g;
-    rows[0].at[h] = tile + at * kSteps * kPositionBytes + kOwned * lane.t;
-  }
+  const SharedRow rows[1] = {operand_row(tile, kHalf<kSteps, kStride>, [&](int k) {
+    return kStride * ((2 * warp + k / 8) * kInputSide<kStride> + k % 8);
+  })};
   const int scale = kShuffle ? 2 : 1, channels = p.outputs / (scale * scale);
-  for (int group = 0; group * kChannels < p.outputs; ++group) {
+  for (int group = first_group; group * kChannels < end; ++group) {
     Sums sums[1];
-    convolve<true, 9 * kSteps>(sums, conv, group, rows, kPlaneBytes<kSteps, kStride>, lane.t, [](int k) {
-      const int tap = k / kSteps;
-      return ((tap / 3 * kInputSide<kStride> + tap % 3) * kSteps + k % kSteps) * kPositionBytes;
-    });
+    const auto at = [](SharedRow row, int u, int k) {  // k: column and step of 32 channels
+      return row + (k % kSteps * kPositions<kStride> + u * kInputSide<kStride> + k / kSteps) * kHalfRow;
+    };
+    convolve<true, 3, 3 * kSteps>(sums, conv, group, rows, kPlane<kSteps, kStride>, lane, at);
     const int output = kChannels * group + kOwned * lane.t;  // the first of the lane's; in one phase of a shuffle
     if (output >= p.outputs) continue;
     const int phase = kShuffle ? output / channels : 0;
@@ -82,13 +97,16 @@ __global__ void __launch_bounds__(kWarps* kWarp) hyper_kernel(const __grid_const
 template <int kSteps, int kStride, bool kLeaky, bool kShuffle>
 void launch_hyper(const HyperParameters& p, StreamHandle stream) {
   const auto tiles = [](int side) { return ((side + kStride - 1) / kStride + kSide - 1) / kSide; };
+  const int blocks = tiles(p.height) * tiles(p.width), groups = (p.outputs + kChannels - 1) / kChannels;
+  // Few blocks share the groups, though all of them load the same input then: small images would leave the device idle.
+  const bool few = std::int64_t{blocks} * kBottleneckCount * p.images < kFewBlocks;
   launch(hyper_kernel<kSteps, kStride, kLeaky, kShuffle>,
-         {.x = tiles(p.height) * tiles(p.width),
-          .y = kBottleneckCount,
+         {.x = blocks,
+          .y = kBottleneckCount * (few ? groups : 1),
           .z = p.images,
           .threads = kWarps * kWarp,
-          .shared_bytes = 2 * kPlaneBytes<kSteps, kStride>},
-         stream, p);
+          .shared_bytes = 2 * kPlane<kSteps, kStride>},
+         stream, HyperLaunch{p, few ? 1 : groups});
 }
 
 template <int kSteps, int kStride>

@@ -41,14 +41,51 @@ __device__ __forceinline__ void mma_k16_u8_s8(FragmentD& d, std::uint32_t a0, st
                : "r"(a0), "r"(a1), "r"(b));
 }
 
-// Four 8 x 16 byte matrices from shared memory: lane l gives the address of row l % 8 of matrix l / 8, aligned to 16
+// Where a row lies in shared memory: one register, where a pointer takes two.
+struct SharedRow {
+  unsigned address;
+};
+__device__ __forceinline__ SharedRow shared_row(const void* pointer) {
+  return {static_cast<unsigned>(__cvta_generic_to_shared(pointer))};
+}
+__device__ __forceinline__ SharedRow operator+(SharedRow row, int bytes) {
+  return {row.address + static_cast<unsigned>(bytes)};
+}
+
+// Four 8 x 16 byte matrices from shared memory: lane l gives the place of row l % 8 of matrix l / 8, aligned to 16
 // bytes, and gets bytes 4t..4t+3 of row g of each.
-__device__ __forceinline__ void load_matrices(FragmentA& a, const void* row) {
-  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(row));
+__device__ __forceinline__ void load_matrices(FragmentA& a, SharedRow row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3])
-               : "r"(address)
+               : "r"(row.address)
                : "memory");
+}
+
+// Two integers as s16, clamped, the first in the lower half; and four as u8 (PTX ISA, "cvt.pack").
+__device__ __forceinline__ std::uint32_t pack_s16(std::int32_t a, std::int32_t b) {
+  std::uint32_t packed;
+  asm("cvt.pack.sat.s16.s32 %0, %2, %1;" : "=r"(packed) : "r"(a), "r"(b));
+  return packed;
+}
+__device__ __forceinline__ std::uint32_t pack_u8(std::int32_t a, std::int32_t b, std::int32_t c, std::int32_t d) {
+  std::uint32_t packed;
+  asm("cvt.pack.sat.u8.s32.b32 %0, %2, %1, 0;" : "=r"(packed) : "r"(c), "r"(d));
+  asm("cvt.pack.sat.u8.s32.b32 %0, %2, %1, %0;" : "+r"(packed) : "r"(a), "r"(b));
+  return packed;
+}
+
+// Within 2^-20 of 1 / sqrt(value), for normal numbers: what the instruction is documented to give (PTX ISA,
+// "rsqrt.approx").
+__device__ __forceinline__ float inverse_root_estimate(float value) {
+  float estimate;
+  asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(estimate) : "f"(value));
+  return estimate;
+}
+
+// The value, of which the compiler does not know the range any more.
+__device__ __forceinline__ int unknown(int value) {
+  asm("" : "+r"(value));
+  return value;
 }
 
 #elif defined(TREENET_EMULATED)
@@ -65,7 +102,16 @@ inline void mma_u8_u8(FragmentD& d, const FragmentA& a, std::uint32_t b0, std::u
 inline void mma_k16_u8_s8(FragmentD& d, std::uint32_t a0, std::uint32_t a1, std::uint32_t b) {
   emulation::mma_k16<std::uint8_t, std::int8_t>(d, a0, a1, b);
 }
-inline void load_matrices(FragmentA& a, const void* row) { emulation::load_matrices(a, row); }
+struct SharedRow {
+  const std::uint8_t* pointer;
+};
+inline SharedRow shared_row(const void* pointer) { return {static_cast<const std::uint8_t*>(pointer)}; }
+inline SharedRow operator+(SharedRow row, int bytes) { return {row.pointer + bytes}; }
+inline void load_matrices(FragmentA& a, SharedRow row) { emulation::load_matrices(a, row.pointer); }
+using emulation::inverse_root_estimate;
+using emulation::pack_s16;
+using emulation::pack_u8;
+inline int unknown(int value) { return value; }
 
 #endif
 

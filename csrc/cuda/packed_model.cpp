@@ -14,9 +14,12 @@ constexpr std::size_t kAlignment = 128;
 
 int ceil_divide(int a, int b) { return (a + b - 1) / b; }
 
-// The output in column g of product j, and the input at byte i of word r of lane t, within their 32 (weights.h).
+// The output in column g of product j, and the input at byte i of word r of lane t, of a tile's operands and of owned
+// channels, within their 32 (weights.h).
 int output_of(int j, int g) { return 8 * (g / 2) + 2 * j + g % 2; }
-int input_of(int t, int r, int i) { return 8 * t + 4 * r + i; }
+int tile_input_of(int t, int r, int i) { return 16 * r + 4 * t + i; }
+int owned_input_of(int t, int r, int i) { return 8 * t + 4 * r + i; }
+using InputOf = int (*)(int t, int r, int i);
 
 // Lays out everything one piece after another. The same packing is done twice, first to know the size.
 class Packer {
@@ -117,7 +120,7 @@ Conv pack_factors(Packer& packer, const Convolution& conv, const std::vector<int
 }
 
 // A convolution of 32 n channels (padded), the taps with keep(u, v) only.
-Conv pack_conv(Packer& packer, const Convolution& conv, int zero_point, const std::vector<int>& order,
+Conv pack_conv(Packer& packer, const Convolution& conv, int zero_point, const std::vector<int>& order, InputOf input_of,
                const std::function<bool(int, int)>& keep = nullptr) {
   std::vector<int> taps;
   for (int tap = 0; tap < conv.kernel * conv.kernel; ++tap) {
@@ -132,8 +135,9 @@ Conv pack_conv(Packer& packer, const Convolution& conv, int zero_point, const st
       });
   return packed;
 }
+// From a tile, outputs in the model's order.
 Conv pack_conv(Packer& packer, const Convolution& conv, int zero_point) {
-  return pack_conv(packer, conv, zero_point, model_order(conv.outputs));
+  return pack_conv(packer, conv, zero_point, model_order(conv.outputs), tile_input_of);
 }
 
 // A convolution of the image: lane t holds column t of a 3 x 3 window, of rows 0 and 1 in step 0 and of row 2 in
@@ -153,7 +157,7 @@ Conv pack_image_conv(Packer& packer, const Convolution& conv, int zero_point) {
 Gdn pack_gdn(Packer& packer, const Normalisation& g) {
   return {.gamma = pack_weights(
               packer, model_order(kGroup), 1,
-              [&](int output, int, int t, int r, int i) { return g.gamma[output * kGroup + input_of(t, r, i)]; }),
+              [&](int output, int, int t, int r, int i) { return g.gamma[output * kGroup + owned_input_of(t, r, i)]; }),
           .beta = packer.copy(g.beta),
           .numerator = packer.copy(g.numerator),
           .magnitude = packer.copy(g.magnitude)};
@@ -172,9 +176,9 @@ ResidualBlockWeights pack_down(Packer& packer, const ResidualBlock& block) {
 
 ResidualBlockWeights pack_up(Packer& packer, const ResidualBlock& block) {
   const std::vector<int> order = subpixel_order(kTransformChannels);
-  return {.conv1 = pack_conv(packer, block.conv1, block.input_zero_point, order),
+  return {.conv1 = pack_conv(packer, block.conv1, block.input_zero_point, order, tile_input_of),
           .conv2 = pack_conv(packer, block.conv2, block.middle_zero_point),
-          .skip = pack_conv(packer, block.skip, block.input_zero_point, order),
+          .skip = pack_conv(packer, block.skip, block.input_zero_point, order, tile_input_of),
           .gdn = pack_gdn(packer, block.normalisation),
           .input_zero = block.input_zero_point,
           .middle_zero = block.middle_zero_point,
@@ -182,7 +186,7 @@ ResidualBlockWeights pack_up(Packer& packer, const ResidualBlock& block) {
 }
 
 // Operand B of products of one column an output, eight of them: `words` words a lane.
-std::vector<std::uint8_t> pack_columns(const Convolution& conv, int tap) {
+std::vector<std::uint8_t> pack_columns(const Convolution& conv, int tap, InputOf input_of) {
   std::vector<std::uint8_t> bytes;
   for (int lane = 0; lane < kLanes; ++lane) {
     for (int r = 0; r < 2; ++r) {
@@ -208,7 +212,7 @@ AttentionWeights pack_attention(Packer& packer, const Attention& a, int zero_poi
       }
     }
   }
-  return {.local1 = reinterpret_cast<const uint2*>(packer.copy(pack_columns(a.local1, 0))),
+  return {.local1 = reinterpret_cast<const uint2*>(packer.copy(pack_columns(a.local1, 0, owned_input_of))),
           .local2 = reinterpret_cast<const std::uint32_t*>(packer.copy(bytes2)),
           .bias1 = local1.bias,
           .multiplier1 = local1.multiplier,
@@ -233,7 +237,7 @@ Conv pack_pixels(Packer& packer, const Convolution& output) {
   Conv packed = pack_factors(packer, output, model_order(3), 0, 8);
   std::vector<std::uint8_t> bytes;
   for (int tap = 0; tap < 9; ++tap) {
-    const std::vector<std::uint8_t> columns = pack_columns(output, tap);
+    const std::vector<std::uint8_t> columns = pack_columns(output, tap, tile_input_of);
     bytes.insert(bytes.end(), columns.begin(), columns.end());
   }
   packed.weights = reinterpret_cast<const uint4*>(packer.copy(bytes));
@@ -246,11 +250,14 @@ void pack_bottleneck(Packer& packer, const Bottleneck& from, int b, PackedModel&
     const Convolution& up = from.hyper_synthesis[k];
     const bool shuffled = k == 1 || k == 3;
     to.hyper_synthesis[k][b] =
-        pack_conv(packer, up, 0, shuffled ? subpixel_order(up.outputs / 4) : model_order(up.outputs));
+        pack_conv(packer, up, 0, shuffled ? subpixel_order(up.outputs / 4) : model_order(up.outputs), tile_input_of);
   }
-  to.context[b] = pack_conv(packer, from.context, 0, model_order(from.context.outputs),
+  to.context[b] = pack_conv(packer, from.context, 0, model_order(from.context.outputs), owned_input_of,
                             [](int u, int v) { return (u + v) % 2 == 1; });
-  for (int k = 0; k < 3; ++k) to.entropy_parameters[k][b] = pack_conv(packer, from.entropy_parameters[k], 0);
+  for (int k = 0; k < 3; ++k) {
+    const Convolution& layer = from.entropy_parameters[k];
+    to.entropy_parameters[k][b] = pack_conv(packer, layer, 0, model_order(layer.outputs), owned_input_of);
+  }
 }
 
 void pack(Packer& packer, const Model& model, PackedModel& to) {

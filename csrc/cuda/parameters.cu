@@ -52,13 +52,13 @@ struct WideSums {
 // One group of 32 outputs of a 1x1 convolution on the first kSteps of `steps` times 32 channels.
 template <int kSteps>
 __device__ __forceinline__ Sums dense(const Conv& conv, int group, int steps, const WideOperand (&input)[kSteps],
-                                      int t) {
+                                      const Lane& lane) {
   WideSums sums;
 #pragma unroll
   for (int k = 0; k < kSteps; ++k) {
-    sums.add(input[k], load_weights(conv.weights + (group * steps + k) * kStepWords));
+    sums.add(input[k], load_weights(conv.weights + (group * steps + k) * kStepWords, lane));
   }
-  return sums.total(load_owned(conv.bias + kChannels * group, t));
+  return sums.total(load_owned(conv.bias + kChannels * group, lane.t));
 }
 
 template <bool kLeaky>
@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) parameters_kernel(const __grid_
       const WideOperand a = wide_operand(words[0], words[1]);
 #pragma unroll
       for (int q = 0; q < kContextGroups; ++q) {
-        sums[q].add(a, load_weights(context.weights + (q * kContextTaps + tap) * kStepWords));
+        sums[q].add(a, load_weights(context.weights + (q * kContextTaps + tap) * kStepWords, lane));
       }
     }
 #pragma unroll
@@ -134,14 +134,14 @@ __global__ void __launch_bounds__(kWarps* kWarp) parameters_kernel(const __grid_
 #pragma unroll
   for (int q = 0; q < kHidden0; ++q) {
     hidden0[q] =
-        activation<true>(dense<kSteps>(layers[0], q, kPsiSteps + kContextGroups, input, lane.t), layers[0], q, lane.t);
+        activation<true>(dense<kSteps>(layers[0], q, kPsiSteps + kContextGroups, input, lane), layers[0], q, lane.t);
   }
 #pragma unroll
   for (int q = 0; q < kHidden1; ++q) {
-    hidden1[q] = activation<true>(dense<kHidden0>(layers[1], q, kHidden0, hidden0, lane.t), layers[1], q, lane.t);
+    hidden1[q] = activation<true>(dense<kHidden0>(layers[1], q, kHidden0, hidden0, lane), layers[1], q, lane.t);
   }
-  const Sums means = dense<kHidden1>(layers[2], 0, kHidden1, hidden1, lane.t);
-  const Sums scales = dense<kHidden1>(layers[2], 1, kHidden1, hidden1, lane.t);
+  const Sums means = dense<kHidden1>(layers[2], 0, kHidden1, hidden1, lane);
+  const Sums scales = dense<kHidden1>(layers[2], 1, kHidden1, hidden1, lane);
   const Owned<float> mean_multiplier = load_owned(layers[2].multiplier, lane.t);
   const Owned<float> scale_multiplier = load_owned(layers[2].multiplier + kChannels, lane.t);
 #pragma unroll
@@ -150,23 +150,23 @@ __global__ void __launch_bounds__(kWarps* kWarp) parameters_kernel(const __grid_
     Owned<std::int32_t> mean, index;
 #pragma unroll
     for (int c = 0; c < kOwned; ++c) {
-      mean.value[c] = to_activation<true>(scaled(means.at(h, c), mean_multiplier.value[c]), 0);
+      mean.value[c] = rounded(scaled(means.at(h, c), mean_multiplier.value[c]), 0, -32768, 32767);
       const std::int32_t v = rounded(scaled(scales.at(h, c), scale_multiplier.value[c]), 0, 0, 32767);
       index.value[c] = __ldg(p.scale_index + v);
     }
     const std::int64_t position = (plane * p.height + row[h]) * p.width + column[h];
-    store_activation<true>(p.mean, position, lane.t, mean);
-    store_activation<false>(p.index, position, lane.t, index);
+    store_activation(p.mean, position, lane.t, pack_words(mean));
+    store_activation(p.index, position, lane.t, pack_bytes(index));
     if constexpr (kEncoder) {
       Owned<std::int32_t> symbols, decoded;
 #pragma unroll
       for (int c = 0; c < kOwned; ++c) {
         const std::int32_t y = __ldg(p.latents + position * kChannels + kOwned * lane.t + c);
         symbols.value[c] = index.value[c] < p.skip ? 0 : (y - mean.value[c] + 32) >> 6;
-        decoded.value[c] = min(max(64 * symbols.value[c] + mean.value[c], -32768), 32767);
+        decoded.value[c] = 64 * symbols.value[c] + mean.value[c];  // clamped as it is packed
       }
-      store_activation<true>(p.symbols, position, lane.t, symbols);
-      store_activation<true>(p.decoded, position, lane.t, decoded);
+      store_activation(p.symbols, position, lane.t, pack_words(symbols));
+      store_activation(p.decoded, position, lane.t, pack_words(decoded));
     }
   }
 }

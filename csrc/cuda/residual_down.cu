@@ -21,7 +21,8 @@ constexpr int kWarps = 8;
 constexpr int kTiles = 2;  // of a warp at a time: the whole grid in one go
 static_assert(kGrid * kGrid == kWarps * kTiles * kRows);
 
-constexpr int kInputBytes = kInputSide * kInputSide * kPositionBytes;  // of one plane
+constexpr int kInputHalf = half_bytes(kInputSide * kInputSide);  // from a plane's first half to its second (tile.h)
+constexpr int kInputPlane = 2 * kInputHalf;                      // from the low bytes to the high bytes
 
 // Shared memory: the input, t behind it or in it, the sums over positions.
 template <DownKind kKind>
@@ -31,9 +32,11 @@ constexpr int kMiddleAt = kMiddleInInput<kKind> ? 0 : (kInputSide * kImageColumn
 template <DownKind kKind>
 constexpr int kMiddlePitch = kMiddleInInput<kKind> ? 2 * kInputSide : kGrid;  // positions from row to row
 template <DownKind kKind>
-constexpr int kMiddleBytes = kMiddleInInput<kKind> ? kInputBytes : kGrid * kGrid * kPositionBytes;  // of one plane
+constexpr int kMiddleHalf = kMiddleInInput<kKind> ? kInputHalf : half_bytes(kGrid * kGrid);
 template <DownKind kKind>
-constexpr int kTotalsAt = kMiddleAt<kKind> + 2 * kMiddleBytes<kKind>;
+constexpr int kMiddlePlane = 2 * kMiddleHalf<kKind>;
+template <DownKind kKind>
+constexpr int kTotalsAt = kMiddleAt<kKind> + 2 * kMiddlePlane<kKind>;
 template <DownKind kKind>
 constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
 
@@ -79,16 +82,16 @@ __device__ __forceinline__ void image_operands(const std::uint32_t* tile, const 
   }
 }
 
-// The grid's position of row h of a warp's tile m. `side` positions a row from (`from`, `from`) on; beyond the last it
-// is repeated.
+// The grid's position k of a warp's tile m. `side` positions a row from (`from`, `from`) on; beyond the last it is
+// repeated.
 struct Place {
   int row, column;
   bool valid;
 };
-__device__ __forceinline__ Place place_of(int from, int side, const Block& block, int m, int h) {
-  const int k = (block.warp * kTiles + m) * kRows + block.lane.g + 8 * h;
-  const int clamped = min(k, side * side - 1);
-  return {from + clamped / side, from + clamped % side, k < side * side};
+__device__ __forceinline__ Place place_of(int from, int side, const Block& block, int m, int k) {
+  const int number = (block.warp * kTiles + m) * kRows + k;
+  const int clamped = min(number, side * side - 1);
+  return {from + clamped / side, from + clamped % side, number < side * side};
 }
 
 template <DownKind kKind>
@@ -98,14 +101,14 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
   Sums sums[kTiles];
   if constexpr (kKind == DownKind::kImage) {
     const Owned<std::int32_t> bias = load_owned(weights.conv1.bias, lane.t);
-    const GroupWeights first = load_weights(weights.conv1.weights);
-    const GroupWeights second = load_weights(weights.conv1.weights + kStepWords);
+    const GroupWeights first = load_weights(weights.conv1.weights, lane);
+    const GroupWeights second = load_weights(weights.conv1.weights + kStepWords, lane);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
       int corner[2];
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(0, kGrid, block, m, h);
+        const Place place = place_of(0, kGrid, block, m, block.lane.g + 8 * h);
         corner[h] = 2 * place.row * kImageColumns + 2 * place.column;
       }
       FragmentA upper, lower;
@@ -115,29 +118,28 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
       multiply<Signedness::kU8>(sums[m], lower, second);
     }
   } else {
-    Rows rows[kTiles];
+    SharedRow rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(0, kGrid, block, m, h);
-        rows[m].at[h] = input + input_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
-      }
+      rows[m] = operand_row(input, kInputHalf, [&](int k) {
+        const Place place = place_of(0, kGrid, block, m, k);
+        return input_index(2 * place.row, 2 * place.column);
+      });
     }
-    convolve<true, 9>(sums, weights.conv1, 0, rows, kInputBytes, lane.t,
-                      [](int tap) { return input_index(tap / 3, tap % 3) * kPositionBytes; });
+    convolve<true, 3, 3>(sums, weights.conv1, 0, rows, kInputPlane, lane,
+                         [](SharedRow row, int u, int v) { return row + input_index(u, v) * kHalfRow; });
     __syncthreads();  // nobody reads the input's even rows any more
   }
 #pragma unroll
   for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(0, kGrid, block, m, h);
+      const Place place = place_of(0, kGrid, block, m, block.lane.g + 8 * h);
       const int row = block.row0 + place.row, column = block.column0 + place.column;
-      Owned<std::int32_t> v = requantise<true, true>(sums[m], h, weights.conv1, 0, lane.t, 0);
-      if (row < 0 || row >= p.height || column < 0 || column >= p.width) v = {};  // padding of conv2
-      store_words(middle + (place.row * kMiddlePitch<kKind> + place.column) * kPositionBytes + kOwned * lane.t,
-                  kMiddleBytes<kKind>, v);
+      uint4 t = pack_words(requantise<true, true>(sums[m], h, weights.conv1, 0, lane.t, 0));
+      if (row < 0 || row >= p.height || column < 0 || column >= p.width) t = {};  // padding of conv2
+      const int at = place.row * kMiddlePitch<kKind> + place.column;
+      store_packed(middle + owned_at(at, lane.t, kMiddleHalf<kKind>), kMiddlePlane<kKind>, t);
     }
   }
 }
@@ -146,35 +148,35 @@ template <DownKind kKind>
 __device__ void compute_result(const ResidualDownParameters& p, const ResidualBlockWeights& weights, const Block& block,
                                const std::uint8_t* input, const std::uint8_t* middle, Owned<std::int32_t>& total) {
   const Lane& lane = block.lane;
+  // The upper left one of t's window.
+  const auto window = [&](int m, int k) {
+    const Place place = place_of(1, kInner, block, m, k);
+    return (place.row - 1) * kMiddlePitch<kKind> + place.column - 1;
+  };
   // g before the skip: fewer values live at once.
   Owned<float> g[kTiles][2];
   {
-    Rows rows[kTiles];
+    SharedRow rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(1, kInner, block, m, h);
-        rows[m].at[h] =
-            middle + ((place.row - 1) * kMiddlePitch<kKind> + place.column - 1) * kPositionBytes + kOwned * lane.t;
-      }
+      rows[m] = operand_row(middle, kMiddleHalf<kKind>, [&](int k) { return window(m, k); });
     }
     Sums sums[kTiles];
-    convolve<true, 9>(sums, weights.conv2, 0, rows, kMiddleBytes<kKind>, lane.t,
-                      [](int tap) { return (tap / 3 * kMiddlePitch<kKind> + tap % 3) * kPositionBytes; });
+    convolve<true, 3, 3>(sums, weights.conv2, 0, rows, kMiddlePlane<kKind>, lane,
+                         [](SharedRow row, int u, int v) { return row + (u * kMiddlePitch<kKind> + v) * kHalfRow; });
 #pragma unroll
-    for (int m = 0; m < kTiles; ++m) normalise<false>(sums[m], weights.gdn, lane.t, g[m]);
+    for (int m = 0; m < kTiles; ++m) normalise<false>(sums[m], weights.gdn, lane, g[m]);
   }
   Sums skip[kTiles];
   if constexpr (kKind == DownKind::kImage) {
     const Owned<std::int32_t> bias = load_owned(weights.skip.bias, lane.t);
-    const GroupWeights w = load_weights(weights.skip.weights);
+    const GroupWeights w = load_weights(weights.skip.weights, lane);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
       int corner[2];
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(1, kInner, block, m, h);
+        const Place place = place_of(1, kInner, block, m, block.lane.g + 8 * h);
         corner[h] = 2 * place.row * kImageColumns + 2 * place.column;
       }
       FragmentA upper, lower;
@@ -183,26 +185,22 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
       multiply<Signedness::kU8>(skip[m], upper, w);
     }
   } else {
-    Rows rows[kTiles];
+    // Position (2 row + 1, 2 column + 1), from t's (row - 1, column - 1) on: an address that is there already.
+    static_assert(kMiddleAt<kKind> == 0 && kMiddlePitch<kKind> == 2 * kInputSide);
+    SharedRow rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(1, kInner, block, m, h);
-        // Position (2 row + 1, 2 column + 1), from t's (row - 1, column - 1) on: an address that is there already.
-        rows[m].at[h] =
-            input + ((place.row - 1) * kMiddlePitch<kKind> + place.column - 1) * kPositionBytes + kOwned * lane.t;
-      }
+      rows[m] = operand_row(input, kInputHalf, [&](int k) { return window(m, k); });
     }
-    convolve<true, 1>(skip, weights.skip, 0, rows, kInputBytes, lane.t,
-                      [](int) { return input_index(3, 3) * kPositionBytes; });
+    convolve<true, 1, 1>(skip, weights.skip, 0, rows, kInputPlane, lane,
+                         [](SharedRow row, int, int) { return row + input_index(3, 3) * kHalfRow; });
   }
   const Owned<float> multiplier = load_owned(weights.skip.multiplier, lane.t);
 #pragma unroll
   for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(1, kInner, block, m, h);
+      const Place place = place_of(1, kInner, block, m, block.lane.g + 8 * h);
       const int row = block.row0 + place.row, column = block.column0 + place.column;
       if (!place.valid || row >= p.height || column >= p.width) continue;
       Owned<std::int32_t> v;
@@ -210,10 +208,11 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
       for (int c = 0; c < kOwned; ++c) {
         const float s = scaled(skip[m].at(h, c), multiplier.value[c]);
         v.value[c] = to_activation<true>(__fadd_rn(g[m][h].value[c], s), 0);
-        total.value[c] += v.value[c];
       }
+      const uint4 packed = pack_words(v);
+      add_packed(total, packed);
       const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
-      store_activation<true>(p.output, (plane * p.height + row) * p.width + column, lane.t, v);
+      store_activation(p.output, (plane * p.height + row) * p.width + column, lane.t, packed);
     }
   }
 }
@@ -239,9 +238,9 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2)
   } else {
     const int height = 2 * p.height, width = 2 * p.width;  // of the input, whose sides are even
     const std::int64_t plane = (static_cast<std::int64_t>(block.node / 2) * p.images + block.image) * height * width;
-    load_tile<true>(
-        p.input + plane * kChannels, height, width, 2 * block.row0 - 1, 2 * block.column0 - 1, kInputSide, kInputSide,
-        0, input, kInputBytes, [](int r, int c) { return input_index(r, c); }, Unchanged{});
+    load_tile<true, kWarps * kWarp, kInputSide, kInputSide>(p.input + plane * kChannels, height, width,
+                                                            2 * block.row0 - 1, 2 * block.column0 - 1, 0, input,
+                                                            kInputHalf, input_index, Unchanged{});
   }
   if (threadIdx.x < kChannels) totals[threadIdx.x] = 0;
   __syncthreads();

@@ -16,9 +16,13 @@
 namespace treenet::cuda {
 namespace {
 
-// Of a block; two blocks fit into a multiprocessor. With fewer warps each has the registers for the pixels.
+// A warp has positions of one phase. Of a block; and how many blocks are to fit into a multiprocessor: with fewer warps
+// each has the registers for s16 features, while the pixels' features take the shared memory.
+constexpr int kPhases = 4;
 template <UpKind kKind>
-constexpr int kWarps = kKind == UpKind::kPixels ? 6 : 8;
+constexpr int kWarps = kKind == UpKind::kPixels ? 2 * kPhases : kPhases;
+template <UpKind kKind>
+constexpr int kBlocks = kKind == UpKind::kPixels ? 2 : 3;
 
 template <UpKind kKind>
 constexpr bool kReadsWide = kKind != UpKind::kPixels;
@@ -35,28 +39,49 @@ constexpr int kInnerRows = kGridRows<kKind> - 2;
 constexpr int kInnerColumns = kGridColumns - 2;
 constexpr int kInputColumns = kGridColumns + 2;
 
-// Bytes of one plane.
+// From the first half of a plane to its second (tile.h).
 template <UpKind kKind>
-constexpr int kInputBytes = (kGridRows<kKind> + 2) * kInputColumns * kPositionBytes;
+constexpr int kInputHalf = half_bytes((kGridRows<kKind> + 2) * kInputColumns);
 template <UpKind kKind>
-constexpr int kMiddleBytes = 4 * kGridRows<kKind> * kGridColumns * kPositionBytes;
+constexpr int kMiddleHalf = half_bytes(4 * kGridRows<kKind> * kGridColumns);
+// From a plane of low bytes to that of high bytes.
+template <UpKind kKind>
+constexpr int kInputPlane = 2 * kInputHalf<kKind>;
+template <UpKind kKind>
+constexpr int kMiddlePlane = 2 * kMiddleHalf<kKind>;
 
 // Shared memory: the input's planes, t, the two planes of the features that become pixels, the sums over positions.
 template <UpKind kKind>
-constexpr int kMiddleAt = (kReadsWide<kKind> ? 2 : 1) * kInputBytes<kKind>;
+constexpr int kMiddleAt = (kReadsWide<kKind> ? 2 : 1) * kInputPlane<kKind>;
 template <UpKind kKind>
-constexpr int kTotalsAt = kMiddleAt<kKind> + (kKind == UpKind::kPixels ? 3 : 1) * kMiddleBytes<kKind>;
+constexpr int kTotalsAt = kMiddleAt<kKind> + (kKind == UpKind::kPixels ? 3 : 1) * kMiddlePlane<kKind>;
 template <UpKind kKind>
 constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
 
 // The index of position (y, x) of twice the resolution: columns of one parity together.
 __device__ __forceinline__ int fine_index(int y, int x) { return (2 * y + (x & 1)) * kGridColumns + (x >> 1); }
+// And of a position of the input.
+__device__ __forceinline__ int input_index(int row, int column) { return row * kInputColumns + column; }
 
-// From the coarse position (i, j), at fine_index(2i, 2j), to (2i + dy + u - 1, 2j + dx + v - 1), in bytes.
-__device__ __forceinline__ int fine_offset(int phase, int tap) {
-  const int y = phase / 2 + tap / 3 - 1, x = phase % 2 + tap % 3 - 1;
-  return fine_index(y, x) * kPositionBytes;
+// The taps of a window of 3x3 around a position of the input, whose upper left one is at `row`.
+__device__ __forceinline__ SharedRow input_tap(SharedRow row, int u, int v) {
+  return row + input_index(u, v) * kHalfRow;
 }
+
+// The taps of the window around (2i + dy, 2j + dx), in bytes from the coarse position (i, j), at fine_index(2i, 2j).
+class FineTaps {
+ public:
+  __device__ __forceinline__ explicit FineTaps(int phase) {
+#pragma unroll
+    for (int v = 0; v < 3; ++v) first_[v] = fine_index(phase / 2 - 1, phase % 2 + v - 1) * kHalfRow;
+  }
+  __device__ __forceinline__ SharedRow operator()(SharedRow row, int u, int v) const {
+    return row + first_[v] + fine_index(u, 0) * kHalfRow;
+  }
+
+ private:
+  int first_[3];  // of the window's upper row
+};
 
 // A rectangle of the grid, its positions counted row by row.
 struct Region {
@@ -81,14 +106,12 @@ __device__ __forceinline__ constexpr Region result_region(int phase) {
   }
 }
 
-// Positions (row, column) in the grid of a lane's rows in tile `tile` of a region; those beyond its end repeat the
-// last.
+// Position k of a region; beyond its end the last.
 struct Place {
   int row, column;
   bool valid;
 };
-__device__ __forceinline__ Place place_of(const Region& region, int tile, int h, const Lane& lane) {
-  const int k = tile * kRows + lane.g + 8 * h;
+__device__ __forceinline__ Place place_of(const Region& region, int k) {
   const int clamped = min(k, region.count() - 1);
   const int row = clamped / region.columns;
   return {region.row0 + row, region.column0 + clamped - row * region.columns, k < region.count()};
@@ -99,45 +122,47 @@ struct Block {
   int node, image;
   Lane lane;
   int warp;
+
+  // A warp works on tiles of 16 positions of one phase, from its first by kTileStep on.
+  __device__ __forceinline__ int phase() const { return warp % kPhases; }
+  __device__ __forceinline__ int first_tile() const { return warp / kPhases; }
 };
+template <UpKind kKind>
+constexpr int kTileStep = kWarps<kKind> / kPhases;
 
 // t: every phase of every position of the grid.
 template <UpKind kKind>
 __device__ void compute_middle(const ResidualUpParameters& p, const ResidualBlockWeights& weights, const Block& block,
                                const std::uint8_t* input, std::uint8_t* middle) {
-  constexpr int kTiles = kReadsWide<kKind> ? 2 : 3;
+  constexpr int kTiles = 2;
   constexpr int kPositions = kGridRows<kKind> * kGridColumns;
   constexpr int kChunks = kPositions / (kTiles * kRows);
   static_assert(kPositions % (kTiles * kRows) == 0);
-  const Lane& lane = block.lane;
+  const int phase = block.phase();
   constexpr Region region{0, 0, kGridRows<kKind>, kGridColumns};
-  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps<kKind>) {
-    const int phase = unit % 4, chunk = unit / 4;
-    Rows rows[kTiles];
+  const std::uint32_t padding = static_cast<std::uint32_t>(weights.middle_zero) * 0x01010101u;  // of conv2
+  for (int chunk = block.first_tile(); chunk < kChunks; chunk += kTileStep<kKind>) {
+    const Lane lane = in_pass(block.lane, chunk);
+    SharedRow rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(region, chunk * kTiles + m, h, lane);
-        rows[m].at[h] = input + (place.row * kInputColumns + place.column) * kPositionBytes + kOwned * lane.t;
-      }
+      rows[m] = operand_row(input, kInputHalf<kKind>, [&](int k) {
+        const Place place = place_of(region, (chunk * kTiles + m) * kRows + k);
+        return input_index(place.row, place.column);
+      });
     }
     Sums sums[kTiles];
-    convolve<kReadsWide<kKind>, 9>(sums, weights.conv1, phase, rows, kInputBytes<kKind>, lane.t,
-                                   [](int tap) { return (tap / 3 * kInputColumns + tap % 3) * kPositionBytes; });
+    convolve<kReadsWide<kKind>, 3, 3>(sums, weights.conv1, phase, rows, kInputPlane<kKind>, lane, input_tap);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(region, chunk * kTiles + m, h, lane);
+        const Place place = place_of(region, (chunk * kTiles + m) * kRows + lane.g + 8 * h);
         const int row = block.row0 + place.row, column = block.column0 + place.column;
-        Owned<std::int32_t> v = requantise<false, true>(sums[m], h, weights.conv1, phase, lane.t, weights.middle_zero);
-        if (row < 0 || row >= p.height || column < 0 || column >= p.width) {  // padding of conv2
-#pragma unroll
-          for (int c = 0; c < kOwned; ++c) v.value[c] = weights.middle_zero;
-        }
+        uint2 t = pack_bytes(requantise<false, true>(sums[m], h, weights.conv1, phase, lane.t, weights.middle_zero));
+        if (row < 0 || row >= p.height || column < 0 || column >= p.width) t = {padding, padding};
         const int at = fine_index(2 * place.row + phase / 2, 2 * place.column + phase % 2);
-        store_bytes(middle + at * kPositionBytes + kOwned * lane.t, v);
+        store_packed(middle + owned_at(at, lane.t, kMiddleHalf<kKind>), 0, t);
       }
     }
   }
@@ -149,48 +174,46 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
                                const std::uint8_t* input, const std::uint8_t* middle, std::uint8_t* features,
                                Owned<std::int32_t>& total) {
   constexpr bool kWideOut = kWritesWide<kKind>;
-  constexpr int kTiles = kReadsWide<kKind> ? 1 : 2;
-  const Lane& lane = block.lane;
+  constexpr int kTiles = 2;
+  const int phase = block.phase();
+  const Region region = result_region<kKind>(phase);
   constexpr int kPositions = result_region<kKind>(0).count();
   constexpr int kChunks = (kPositions + kTiles * kRows - 1) / (kTiles * kRows);
-  for (int unit = block.warp; unit < 4 * kChunks; unit += kWarps<kKind>) {
-    const int phase = unit % 4, first = unit / 4 * kTiles;
-    const Region region = result_region<kKind>(phase);
+  const FineTaps fine_taps(phase);
+  for (int chunk = block.first_tile(); chunk < kChunks; chunk += kTileStep<kKind>) {
+    const Lane lane = in_pass(block.lane, chunk);
     // g before the skip: fewer values live at once.
     Owned<float> g[kTiles][2];
     {
-      Rows rows[kTiles];
+      SharedRow rows[kTiles];
 #pragma unroll
       for (int m = 0; m < kTiles; ++m) {
-#pragma unroll
-        for (int h = 0; h < 2; ++h) {
-          const Place place = place_of(region, first + m, h, lane);
-          rows[m].at[h] = middle + fine_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
-        }
+        rows[m] = operand_row(middle, kMiddleHalf<kKind>, [&](int k) {
+          const Place place = place_of(region, (chunk * kTiles + m) * kRows + k);
+          return fine_index(2 * place.row, 2 * place.column);
+        });
       }
       Sums sums[kTiles];
-      convolve<false, 9>(sums, weights.conv2, 0, rows, 0, lane.t, [phase](int tap) { return fine_offset(phase, tap); });
+      convolve<false, 3, 3>(sums, weights.conv2, 0, rows, 0, lane, fine_taps);
 #pragma unroll
-      for (int m = 0; m < kTiles; ++m) normalise<true>(sums[m], weights.gdn, lane.t, g[m]);
+      for (int m = 0; m < kTiles; ++m) normalise<true>(sums[m], weights.gdn, lane, g[m]);
     }
-    Rows rows[kTiles];
+    SharedRow rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(region, first + m, h, lane);
-        rows[m].at[h] = input + (place.row * kInputColumns + place.column) * kPositionBytes + kOwned * lane.t;
-      }
+      rows[m] = operand_row(input, kInputHalf<kKind>, [&](int k) {
+        const Place place = place_of(region, (chunk * kTiles + m) * kRows + k);
+        return input_index(place.row, place.column);
+      });
     }
     Sums skip[kTiles];
-    convolve<kReadsWide<kKind>, 9>(skip, weights.skip, phase, rows, kInputBytes<kKind>, lane.t,
-                                   [](int tap) { return (tap / 3 * kInputColumns + tap % 3) * kPositionBytes; });
+    convolve<kReadsWide<kKind>, 3, 3>(skip, weights.skip, phase, rows, kInputPlane<kKind>, lane, input_tap);
     const Owned<float> multiplier = load_owned(weights.skip.multiplier + kChannels * phase, lane.t);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(region, first + m, h, lane);
+        const Place place = place_of(region, (chunk * kTiles + m) * kRows + lane.g + 8 * h);
         const int y = 2 * (block.row0 + place.row) + phase / 2, x = 2 * (block.column0 + place.column) + phase % 2;
         const bool inside = y >= 0 && y < 2 * p.height && x >= 0 && x < 2 * p.width;
         Owned<std::int32_t> v;
@@ -199,15 +222,17 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
           const float s = scaled(skip[m].at(h, c), multiplier.value[c]);
           v.value[c] = to_activation<kWideOut>(__fadd_rn(g[m][h].value[c], s), weights.output_zero);
         }
+        Packed<kWideOut> packed = pack<kWideOut>(v);
         if constexpr (kKind == UpKind::kPixels) {
-          if (!inside) v = {};  // padding of the output convolution
+          if (!inside) packed = {};  // padding of the output convolution
           const int at = fine_index(2 * place.row + phase / 2, 2 * place.column + phase % 2);
-          if (place.valid) store_words(features + at * kPositionBytes + kOwned * lane.t, kMiddleBytes<kKind>, v);
+          if (place.valid) {
+            store_packed(features + owned_at(at, lane.t, kMiddleHalf<kKind>), kMiddlePlane<kKind>, packed);
+          }
         } else if (inside && place.valid) {
-#pragma unroll
-          for (int c = 0; c < kOwned; ++c) total.value[c] += v.value[c];
+          add_packed(total, packed);
           const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
-          store_activation<kWideOut>(p.output, (plane * 2 * p.height + y) * 2 * p.width + x, lane.t, v);
+          store_activation(p.output, (plane * 2 * p.height + y) * 2 * p.width + x, lane.t, packed);
         }
       }
     }
@@ -217,28 +242,26 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
 // The output convolution: columns 0 to 2 of one product are the colours.
 __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block, const std::uint8_t* features) {
   const Lane& lane = block.lane;
+  const int phase = block.phase();
   const PixelPlane& pixels = p.pixels[block.image];
-  constexpr int kPlaneBytes = kMiddleBytes<UpKind::kPixels>;
   constexpr Region region = inner_region<UpKind::kPixels>();
   constexpr int kTiles = (region.count() + kRows - 1) / kRows;
   const uint2* weights = reinterpret_cast<const uint2*>(p.pixels_conv.weights);
-  for (int unit = block.warp; unit < 4 * kTiles; unit += kWarps<UpKind::kPixels>) {
-    const int phase = unit % 4, tile = unit / 4;
-    const std::uint8_t* rows[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(region, tile, h, lane);
-      rows[h] = features + fine_index(2 * place.row, 2 * place.column) * kPositionBytes + kOwned * lane.t;
-    }
+  const FineTaps fine_taps(phase);
+  for (int tile = block.first_tile(); tile < kTiles; tile += kTileStep<UpKind::kPixels>) {
+    const SharedRow row = operand_row(features, kMiddleHalf<UpKind::kPixels>, [&](int k) {
+      const Place place = place_of(region, tile * kRows + k);
+      return fine_index(2 * place.row, 2 * place.column);
+    });
     FragmentD high{}, d{};
 #pragma unroll
     for (int tap = 0; tap < 9; ++tap) {
       const uint2 w = __ldg(weights + tap * kWarp + 4 * lane.g + lane.t);
-      const int shift = fine_offset(phase, tap);
       FragmentA a;
-      set_operand(a, load_bytes(rows[0] + shift), load_bytes(rows[1] + shift));
+      const SharedRow at = fine_taps(row, tap / 3, tap % 3);
+      load_matrices(a, at);
       mma_u8_s8(d, a, w.x, w.y);
-      set_operand(a, load_bytes(rows[0] + shift + kPlaneBytes), load_bytes(rows[1] + shift + kPlaneBytes));
+      load_matrices(a, at + kMiddlePlane<UpKind::kPixels>);
       mma_s8_s8(high, a, w.x, w.y);
     }
 #pragma unroll
@@ -249,7 +272,7 @@ __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block
     }
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(region, tile, h, lane);
+      const Place place = place_of(region, tile * kRows + lane.g + 8 * h);
       const int y = 2 * (block.row0 + place.row) + phase / 2, x = 2 * (block.column0 + place.column) + phase % 2;
       std::int32_t value[2];
 #pragma unroll
@@ -272,33 +295,33 @@ __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block
 }
 
 template <UpKind kKind>
-__global__ void __launch_bounds__(kWarps<kKind>* kWarp, 2)
+__global__ void __launch_bounds__(kWarps<kKind>* kWarp, kBlocks<kKind>)
     residual_up_kernel(const __grid_constant__ ResidualUpParameters p) {
   constexpr bool kWide = kReadsWide<kKind>;
   std::uint8_t* const input = shared_memory();
   std::uint8_t* const middle = input + kMiddleAt<kKind>;
-  std::uint8_t* const features = middle + kMiddleBytes<kKind>;  // of kPixels
+  std::uint8_t* const features = middle + kMiddlePlane<kKind>;  // of kPixels
   std::int32_t* const totals = reinterpret_cast<std::int32_t*>(input + kTotalsAt<kKind>);
 
-  const int across = (p.width + kInnerColumns - 1) / kInnerColumns;
-  const int tile = static_cast<int>(blockIdx.x);
-  const Block block{tile / across * kInnerRows<kKind> - 1,
-                    tile % across * kInnerColumns - 1,
-                    static_cast<int>(blockIdx.y),
-                    static_cast<int>(blockIdx.z),
+  const int node = static_cast<int>(blockIdx.z) / p.images;
+  // By a shuffle: so the compiler knows that all lanes have the same, for which there are other registers.
+  const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarp, 0);
+  const Block block{static_cast<int>(blockIdx.y) * kInnerRows<kKind> - 1,
+                    static_cast<int>(blockIdx.x) * kInnerColumns - 1,
+                    node,
+                    static_cast<int>(blockIdx.z) - node * p.images,
                     this_lane(),
-                    static_cast<int>(threadIdx.x) / kWarp};
+                    warp};
   const ResidualBlockWeights& weights = p.nodes[block.node];
 
   const std::int64_t plane = (static_cast<std::int64_t>(block.node) * p.images + block.image) * p.height * p.width;
   const auto load = [&](auto convert) {
-    load_tile<kWide>(
+    load_tile<kWide, kWarps<kKind> * kWarp, kGridRows<kKind> + 2, kInputColumns>(
         static_cast<const std::uint8_t*>(p.input) + plane * kChannels * (kWide ? 2 : 1), p.height, p.width,
-        block.row0 - 1, block.column0 - 1, kGridRows<kKind> + 2, kInputColumns, weights.input_zero, input,
-        kInputBytes<kKind>, [](int r, int c) { return r * kInputColumns + c; }, convert);
+        block.row0 - 1, block.column0 - 1, weights.input_zero, input, kInputHalf<kKind>, input_index, convert);
   };
   if constexpr (kKind == UpKind::kFirst) {
-    load(Gain{p.gain + (block.image * static_cast<int>(gridDim.y) + block.node) * kChannels});
+    load(Gain{p.gain + (block.image * kBottleneckCount + block.node) * kChannels});
   } else {
     load(Unchanged{});
   }
@@ -321,12 +344,10 @@ __global__ void __launch_bounds__(kWarps<kKind>* kWarp, 2)
 template <UpKind kKind>
 void launch_up(int nodes, const ResidualUpParameters& p, StreamHandle stream) {
   static_assert(kSharedBytes<kKind> <= kMostSharedBytes);
-  const int down = (p.height + kInnerRows<kKind> - 1) / kInnerRows<kKind>;
-  const int across = (p.width + kInnerColumns - 1) / kInnerColumns;
   launch(residual_up_kernel<kKind>,
-         {.x = down * across,
-          .y = nodes,
-          .z = p.images,
+         {.x = (p.width + kInnerColumns - 1) / kInnerColumns,
+          .y = (p.height + kInnerRows<kKind> - 1) / kInnerRows<kKind>,
+          .z = nodes * p.images,
           .threads = kWarps<kKind> * kWarp,
           .shared_bytes = kSharedBytes<kKind>},
          stream, p);

@@ -41,22 +41,40 @@ struct OfParity {
   int parity;
 };
 
-// Visits the positions of one parity of the warp's row. A lane is a channel: visit(element, index, coded, rank), rank
-// counting the coded symbols of the row from 0; returns their number.
+// Where a symbol is, and its place among the coded ones of its row.
+struct Element {
+  std::int64_t at;
+  int index, rank;
+  bool coded;
+};
+constexpr int kAtOnce = 8;  // positions: what is loaded for them does not wait for each other
+
+// Visits the positions of one parity of the warp's row, kAtOnce at a time; a lane is a channel. visit(elements, count)
+// has `count` of them. Returns the number of coded symbols of the row.
 template <class Visit>
 __device__ __forceinline__ int for_each_symbol(const OfParity<SymbolParameters>& call, const Warp& warp, Visit visit) {
   const SymbolParameters& p = call.p;
   const std::int64_t plane = static_cast<std::int64_t>(warp.run.b) * p.images + warp.image;
   const std::int64_t row = (plane * p.height + warp.run.row) * p.width;
-  int count = 0;
-  for (int column = (warp.run.row + call.parity) & 1; column < p.width; column += 2) {
-    const std::int64_t element = (row + column) * kLanes + warp.lane;
-    const int index = p.index[element];
-    const unsigned coded = __ballot_sync(kAllLanes, index >= p.skip);
-    visit(element, index, index >= p.skip, count + __popc(coded & ((1u << warp.lane) - 1)));
-    count += __popc(coded);
+  int coded_before = 0;
+  for (int column = (warp.run.row + call.parity) & 1; column < p.width; column += 2 * kAtOnce) {
+    const int count = min(kAtOnce, (p.width - column + 1) / 2);
+    Element elements[kAtOnce];
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      elements[k].at = (row + column + 2 * k) * kLanes + warp.lane;
+      elements[k].index = k < count ? p.index[elements[k].at] : -1;
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      elements[k].coded = k < count && elements[k].index >= p.skip;
+      const unsigned coded = __ballot_sync(kAllLanes, elements[k].coded);
+      elements[k].rank = coded_before + __popc(coded & ((1u << warp.lane) - 1));
+      coded_before += __popc(coded);
+    }
+    visit(elements, count);
   }
-  return count;
+  return coded_before;
 }
 
 __device__ __forceinline__ std::int32_t* runs_of(const SymbolParameters& p, std::int32_t* begins, int image) {
@@ -67,7 +85,7 @@ __device__ __forceinline__ std::int32_t* runs_of(const SymbolParameters& p, std:
 __global__ void __launch_bounds__(kWarps* kWarp) count_kernel(const __grid_constant__ OfParity<SymbolParameters> call) {
   const Warp warp = this_warp(call.p.height);
   if (!warp.valid) return;
-  const int count = for_each_symbol(call, warp, [](std::int64_t, int, bool, int) {});
+  const int count = for_each_symbol(call, warp, [](const Element(&)[kAtOnce], int) {});
   if (warp.lane == 0) {
     runs_of(call.p, call.p.row_begin, warp.image)[run_number(warp.run, call.p.height, call.p.segment_rows)] = count;
   }
@@ -111,10 +129,20 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   if (!warp.valid) return;
   const std::int64_t begin =
       warp.image * p.capacity + runs_of(p, p.row_begin, warp.image)[run_number(warp.run, p.height, p.segment_rows)];
-  for_each_symbol(call, warp, [&](std::int64_t element, int index, bool coded, int rank) {
-    if (!coded) return;
-    p.coded_tables[begin + rank] = static_cast<std::uint8_t>(index);
-    if (p.symbols != nullptr) p.coded_symbols[begin + rank] = p.symbols[element];
+  for_each_symbol(call, warp, [&](const Element(&elements)[kAtOnce], int) {
+    std::int16_t symbol[kAtOnce] = {};
+    if (p.symbols != nullptr) {
+#pragma unroll
+      for (int k = 0; k < kAtOnce; ++k) {
+        if (elements[k].coded) symbol[k] = p.symbols[elements[k].at];
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (!elements[k].coded) continue;
+      p.coded_tables[begin + elements[k].rank] = static_cast<std::uint8_t>(elements[k].index);
+      if (p.symbols != nullptr) p.coded_symbols[begin + elements[k].rank] = symbol[k];
+    }
   });
 }
 
@@ -125,9 +153,18 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   if (!warp.valid) return;
   const std::int64_t begin =
       warp.image * p.capacity + runs_of(p, p.row_begin, warp.image)[run_number(warp.run, p.height, p.segment_rows)];
-  for_each_symbol(call, warp, [&](std::int64_t element, int, bool coded, int rank) {
-    const std::int32_t symbol = coded ? p.coded_symbols[begin + rank] : 0;
-    p.decoded[element] = static_cast<std::int16_t>(min(max(64 * symbol + p.mean[element], -32768), 32767));
+  for_each_symbol(call, warp, [&](const Element(&elements)[kAtOnce], int count) {
+    std::int32_t symbol[kAtOnce], mean[kAtOnce];
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      symbol[k] = elements[k].coded ? p.coded_symbols[begin + elements[k].rank] : 0;
+      mean[k] = k < count ? p.mean[elements[k].at] : 0;
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (k >= count) continue;
+      p.decoded[elements[k].at] = static_cast<std::int16_t>(min(max(64 * symbol[k] + mean[k], -32768), 32767));
+    }
   });
 }
 
@@ -142,11 +179,17 @@ __global__ void __launch_bounds__(kWarps* kWarp) hyper_symbols_kernel(const __gr
   std::int16_t* const coded = p.coded + (static_cast<std::int64_t>(warp.image) * kBottleneckCount * p.height +
                                          run_number(warp.run, p.height, p.segment_rows)) *
                                             length;
-  for (int i = warp.lane; i < length; i += kWarp) {
-    if constexpr (kGather) {
-      coded[i] = latents[i];
-    } else {
-      latents[i] = coded[i];
+  const std::int16_t* const from = kGather ? latents : coded;
+  std::int16_t* const to = kGather ? coded : latents;
+  for (int first = warp.lane; first < length; first += kAtOnce * kWarp) {
+    std::int16_t values[kAtOnce] = {};
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (first + k * kWarp < length) values[k] = from[first + k * kWarp];
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (first + k * kWarp < length) to[first + k * kWarp] = values[k];
     }
   }
 }

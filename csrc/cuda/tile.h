@@ -1,5 +1,5 @@
-// Tiles of activations in shared memory: 32 bytes a position, channels in order; s16 activations as two such planes, of
-// their low and of their high bytes. And the convolution of a warp's positions from such a tile.
+// Tiles of activations in shared memory: planes of 32 bytes a position; s16 activations as two of them, of their low
+// and of their high bytes. And the convolution of a warp's positions from such a tile.
 #pragma once
 
 #include <cstddef>
@@ -9,41 +9,75 @@
 
 namespace treenet::cuda {
 
-inline constexpr int kPositionBytes = 32;
+// A position's channels 0..15 lie in the first half of a plane, 16..31 in the second: rows of 16 bytes, which ldmatrix
+// reads without conflicts where positions follow each other.
+inline constexpr int kHalfRow = 16;
 
-// Loads rows x columns positions from (row0, column0) on of a dense plane [height, width, 32], all threads of the block
-// together; what lies outside is the zero point. `index(r, c)` is where in the tile a position goes, `convert` what
-// becomes of eight s16 channels from 8 * quarter on.
-template <bool kWide, class Index, class Convert>
-__device__ __forceinline__ void load_tile(const void* plane, int height, int width, int row0, int column0, int rows,
-                                          int columns, std::int32_t zero, std::uint8_t* tile, int plane_bytes,
-                                          Index index, Convert convert) {
-  const std::uint32_t outside = static_cast<std::uint32_t>(zero) * 0x01010101u;
-  for (int i = static_cast<int>(threadIdx.x); i < rows * columns * 4; i += static_cast<int>(blockDim.x)) {
-    const int position = i / 4, quarter = i % 4;
-    const int r = position / columns, c = position - r * columns;
-    const int row = row0 + r, column = column0 + c;
-    const bool inside = row >= 0 && row < height && column >= 0 && column < width;
-    const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(row) * width + column) * kChannels + kOwned * quarter;
-    std::uint8_t* to = tile + index(r, c) * kPositionBytes + kOwned * quarter;
-    if constexpr (kWide) {
-      Planes planes{};
-      if (inside) {
-        planes = split(
-            convert(__ldg(reinterpret_cast<const uint4*>(static_cast<const std::int16_t*>(plane) + at)), quarter));
+// From a plane's first half to its second. An odd number of 64 bytes: what lanes store to both at once is in different
+// banks.
+__device__ __forceinline__ constexpr int half_bytes(int positions) {
+  return (positions * kHalfRow + 63) / 128 * 128 + 64;
+}
+__device__ __forceinline__ constexpr int plane_bytes(int positions) { return 2 * half_bytes(positions); }
+
+// Where channels 8t..8t+7 of position `index` are.
+__device__ __forceinline__ int owned_at(int index, int t, int half) {
+  return t / 2 * half + index * kHalfRow + t % 2 * kOwned;
+}
+
+// The owned channels of a position, packed as an activation is stored.
+template <bool kWide>
+using Packed = std::conditional_t<kWide, uint4, uint2>;
+
+// Stores them to a tile, s16 from one plane to the other.
+__device__ __forceinline__ void store_packed(std::uint8_t* to, int, const uint2& bytes) {
+  *reinterpret_cast<uint2*>(to) = bytes;
+}
+__device__ __forceinline__ void store_packed(std::uint8_t* to, int plane, const uint4& words) {
+  const Planes planes = split(words);
+  *reinterpret_cast<uint2*>(to) = planes.low;
+  *reinterpret_cast<uint2*>(to + plane) = planes.high;
+}
+
+// Loads rows x columns positions from (row0, column0) on of a dense plane [height, width, 32], all kThreads of the
+// block together; what lies outside is the zero point. `index(r, c)` is where in the tile a position goes, `convert`
+// what becomes of eight channels from 8 * quarter on, and of zeros zeros.
+template <bool kWide, int kThreads, int kTileRows, int kTileColumns, class Index, class Convert>
+__device__ __forceinline__ void load_tile(const void* plane, int height, int width, int row0, int column0,
+                                          std::int32_t zero, std::uint8_t* tile, int half, Index index,
+                                          Convert convert) {
+  using Words = Packed<kWide>;
+  constexpr int kQuarters = kChannels / kOwned, kPieces = kTileRows * kTileColumns * kQuarters;
+  constexpr int kAtOnce = 4;  // loads of a thread before the first of them is waited for
+  Words outside{};
+  if constexpr (!kWide) outside.x = outside.y = static_cast<std::uint32_t>(zero) * 0x01010101u;
+  for (int first = static_cast<int>(threadIdx.x); first < kPieces; first += kAtOnce * kThreads) {
+    Words words[kAtOnce];
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      const int i = first + k * kThreads, position = i / kQuarters;
+      const int row = row0 + position / kTileColumns, column = column0 + position % kTileColumns;
+      words[k] = outside;
+      if (i < kPieces && row >= 0 && row < height && column >= 0 && column < width) {
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * width + column;
+        words[k] = __ldg(static_cast<const Words*>(plane) + at * kQuarters + i % kQuarters);
       }
-      *reinterpret_cast<uint2*>(to) = planes.low;
-      *reinterpret_cast<uint2*>(to + plane_bytes) = planes.high;
-    } else {
-      *reinterpret_cast<uint2*>(to) =
-          inside ? __ldg(reinterpret_cast<const uint2*>(static_cast<const std::uint8_t*>(plane) + at))
-                 : uint2{outside, outside};
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      const int i = first + k * kThreads, position = i / kQuarters;
+      if (i >= kPieces) break;
+      const int to = index(position / kTileColumns, position % kTileColumns);
+      store_packed(tile + owned_at(to, i % kQuarters, half), 2 * half, convert(words[k], i % kQuarters));
     }
   }
 }
 
 struct Unchanged {
-  __device__ __forceinline__ uint4 operator()(const uint4& words, int) const { return words; }
+  template <class Words>
+  __device__ __forceinline__ Words operator()(const Words& words, int) const {
+    return words;
+  }
 };
 
 // The gain of the synthesis (SPEC §6) on eight s16 values.
@@ -63,67 +97,85 @@ struct Gain {
   }
 };
 
-// Where a lane's two positions of one tile of 16 lie in shared memory, its owned channels' first byte.
-struct Rows {
-  const std::uint8_t* at[2];
-};
+// The place of operand A of 16 positions that start at `tile`: lane l gives that of the first or second half of
+// position l % 16, whose index is index(l % 16).
+template <class Index>
+__device__ __forceinline__ SharedRow operand_row(const std::uint8_t* tile, int half, Index index) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  return shared_row(tile + lane / kRows * half + index(lane % kRows) * kHalfRow);
+}
 
-// Adds to kTiles times 16 positions the products with one plane of bytes. Tap k is `offset(k)` bytes from the
-// positions; its weights follow those of tap k-1.
-template <Signedness kInput, int kTaps, int kTiles, class Offset>
-__device__ __forceinline__ void convolve_plane(Sums (&sums)[kTiles], const uint4* weights, const Rows (&rows)[kTiles],
-                                               Offset offset) {
-#pragma unroll 3
-  for (int tap = 0; tap < kTaps; ++tap) {
-    const GroupWeights w = load_weights(weights + tap * kStepWords);
-    const int shift = offset(tap);
+// Adds to kTiles times 16 positions the products with one plane of bytes. Tap (u, v) of the positions at `row` is at
+// at(row, u, v); weights are in order of rows.
+template <Signedness kInput, int kTapRows, int kTapColumns, int kTiles, class At>
+__device__ __forceinline__ void convolve_plane(Sums (&sums)[kTiles], const uint4* weights, const Lane& lane,
+                                               const SharedRow (&rows)[kTiles], At at) {
+#pragma unroll 1
+  for (int u = 0; u < kTapRows; ++u) {
 #pragma unroll
-    for (int m = 0; m < kTiles; ++m) {
-      FragmentA a;
-      set_operand(a, *reinterpret_cast<const uint2*>(rows[m].at[0] + shift),
-                  *reinterpret_cast<const uint2*>(rows[m].at[1] + shift));
-      multiply<kInput>(sums[m], a, w);
+    for (int v = 0; v < kTapColumns; ++v) {
+      const GroupWeights w = load_weights(weights + (u * kTapColumns + v) * kStepWords, lane);
+#pragma unroll
+      for (int m = 0; m < kTiles; ++m) {
+        FragmentA a;
+        load_matrices(a, at(rows[m], u, v));
+        multiply<kInput>(sums[m], a, w);
+      }
     }
   }
 }
 
-// Sums of one group of 32 outputs of a convolution of 32 channels, bias included.
-template <bool kWide, int kTaps, int kTiles, class Offset>
-__device__ __forceinline__ void convolve(Sums (&sums)[kTiles], const Conv& conv, int group, const Rows (&rows)[kTiles],
-                                         int plane_bytes, int t, Offset offset) {
-  const uint4* weights = conv.weights + group * kTaps * kStepWords;
-  const Owned<std::int32_t> bias = load_owned(conv.bias + kChannels * group, t);
+// Sums of one group of 32 outputs of a convolution of 32 channels, bias included. `plane` is from the plane of low
+// bytes to that of high bytes.
+template <bool kWide, int kTapRows, int kTapColumns, int kTiles, class At>
+__device__ __forceinline__ void convolve(Sums (&sums)[kTiles], const Conv& conv, int group,
+                                         const SharedRow (&rows)[kTiles], int plane, const Lane& lane, At at) {
+  const uint4* weights = conv.weights + group * kTapRows * kTapColumns * kStepWords;
+  const Owned<std::int32_t> bias = load_owned(conv.bias + kChannels * group, lane.t);
   if constexpr (kWide) {
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) sums[m] = Sums{};
-    convolve_plane<Signedness::kS8, kTaps>(sums, weights, rows, [&](int tap) { return offset(tap) + plane_bytes; });
+    convolve_plane<Signedness::kS8, kTapRows, kTapColumns>(
+        sums, weights, lane, rows, [&](SharedRow row, int u, int v) { return at(row, u, v) + plane; });
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) shift_to_low(sums[m], bias);
   } else {
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) set_bias(sums[m], bias);
   }
-  convolve_plane<Signedness::kU8, kTaps>(sums, weights, rows, offset);
+  convolve_plane<Signedness::kU8, kTapRows, kTapColumns>(sums, weights, lane, rows, at);
 }
 
-// Stores the owned channels of a row to a tile, or as an activation of a dense plane.
-__device__ __forceinline__ void store_bytes(std::uint8_t* to, const Owned<std::int32_t>& v) {
-  *reinterpret_cast<uint2*>(to) = pack_bytes(v);
-}
-__device__ __forceinline__ void store_words(std::uint8_t* to, int plane_bytes, const Owned<std::int32_t>& v) {
-  const Planes planes = split(pack_words(v));
-  *reinterpret_cast<uint2*>(to) = planes.low;
-  *reinterpret_cast<uint2*>(to + plane_bytes) = planes.high;
-}
-__device__ __forceinline__ uint2 load_bytes(const std::uint8_t* from) { return *reinterpret_cast<const uint2*>(from); }
 template <bool kWide>
-__device__ __forceinline__ void store_activation(void* plane, std::ptrdiff_t position, int t,
-                                                 const Owned<std::int32_t>& v) {
-  const std::ptrdiff_t at = position * kChannels + kOwned * t;
+__device__ __forceinline__ Packed<kWide> pack(const Owned<std::int32_t>& v) {
   if constexpr (kWide) {
-    *reinterpret_cast<uint4*>(static_cast<std::int16_t*>(plane) + at) = pack_words(v);
+    return pack_words(v);
   } else {
-    *reinterpret_cast<uint2*>(static_cast<std::uint8_t*>(plane) + at) = pack_bytes(v);
+    return pack_bytes(v);
+  }
+}
+
+// Stores the packed channels of a position to a dense plane.
+template <class Words>
+__device__ __forceinline__ void store_activation(void* plane, std::ptrdiff_t position, int t, const Words& packed) {
+  static_assert(std::is_same_v<Words, Packed<true>> || std::is_same_v<Words, Packed<false>>);
+  constexpr std::ptrdiff_t kLanes = kChannels / kOwned;
+  static_cast<Words*>(plane)[position * kLanes + t] = packed;
+}
+
+// Adds them to sums over positions.
+__device__ __forceinline__ void add_packed(Owned<std::int32_t>& total, const uint2& bytes) {
+#pragma unroll
+  for (int c = 0; c < kOwned; ++c) {
+    const unsigned sum = static_cast<unsigned>(total.value[c]);
+    total.value[c] = static_cast<std::int32_t>(__dp4a(c < 4 ? bytes.x : bytes.y, 1u << (8 * (c % 4)), sum));
+  }
+}
+__device__ __forceinline__ void add_packed(Owned<std::int32_t>& total, const uint4& words) {
+  const std::uint32_t pairs[4] = {words.x, words.y, words.z, words.w};
+#pragma unroll
+  for (int c = 0; c < kOwned; ++c) {
+    total.value[c] = __dp2a_lo(static_cast<int>(pairs[c / 2]), c % 2 ? 0x0100 : 0x0001, total.value[c]);
   }
 }
 

@@ -115,7 +115,7 @@ TEST("matrices are loaded from rows of shared memory") {
     std::memcpy(shared_memory() + 48 * lane(), &bytes[48 * lane()], 48);
     __syncwarp();
     FragmentA a;
-    load_matrices(a, shared_memory() + 48 * (31 - lane()) + 16);
+    load_matrices(a, shared_row(shared_memory() + 48 * (31 - lane()) + 16));
     for (int i = 0; i < 4; ++i) loaded[lane()][i] = a[i];
   });
   for (int l = 0; l < kWarp; ++l) {
@@ -361,11 +361,12 @@ TEST("rows of matrices outside of shared memory are reported") {
   const Grid grid{.threads = kWarp, .shared_bytes = 512};
   FragmentA a;
   alignas(16) std::uint8_t elsewhere[16] = {};
-  CHECK_ERROR(run(grid, [&] { load_matrices(a, shared_memory() + 8 * lane()); }), kBackend,
+  CHECK_ERROR(run(grid, [&] { load_matrices(a, shared_row(shared_memory() + 8 * lane())); }), kBackend,
               "thread 1 of block (0, 0, 0) loads a row from byte 8 of shared memory: not a multiple of 16");
-  CHECK_ERROR(run(grid, [&] { load_matrices(a, shared_memory() + 16 * (lane() + 1)); }), kBackend,
+  CHECK_ERROR(run(grid, [&] { load_matrices(a, shared_row(shared_memory() + 16 * (lane() + 1))); }), kBackend,
               "thread 31 of block (0, 0, 0) loads a row that is not in the 512 bytes");
-  CHECK_ERROR(run(grid, [&] { load_matrices(a, elsewhere); }), kBackend, "thread 0 of block (0, 0, 0) loads a row");
+  CHECK_ERROR(run(grid, [&] { load_matrices(a, shared_row(elsewhere)); }), kBackend,
+              "thread 0 of block (0, 0, 0) loads a row");
 }
 
 TEST("launches that no GPU takes are reported") {

@@ -2,6 +2,7 @@
 // apart (-ffp-contract=off, which treenet_codec asks of all that link it).
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <climits>
 #include <cmath>
@@ -84,4 +85,30 @@ inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fdiv_rn(float a, float b) { return a / b; }
+inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline float __fsqrt_rn(float value) { return std::sqrt(value); }
+
+// a + the dot product of two s16 and the lower two bytes of an s8 vector.
+inline int __dp2a_lo(int a, int b, int sum) {
+  for (int i = 0; i < 2; ++i) {
+    sum += static_cast<std::int16_t>(a >> (16 * i)) * static_cast<std::int8_t>(b >> (8 * i));
+  }
+  return sum;
+}
+
+namespace treenet::cuda::emulation {
+
+// cvt.pack.sat
+inline unsigned pack_s16(int a, int b) {
+  const auto clamped = [](int v) { return static_cast<unsigned>(std::clamp(v, -32768, 32767)) & 0xFFFF; };
+  return clamped(a) | clamped(b) << 16;
+}
+inline unsigned pack_u8(int a, int b, int c, int d) {
+  const auto clamped = [](int v) { return static_cast<unsigned>(std::clamp(v, 0, 255)); };
+  return clamped(a) | clamped(b) << 8 | clamped(c) << 16 | clamped(d) << 24;
+}
+
+// rsqrt.approx: an estimate that is not quite right, as a GPU's is not.
+inline float inverse_root_estimate(float value) { return (1 + 0x1p-20f) / std::sqrt(value); }
+
+}  // namespace treenet::cuda::emulation
