@@ -123,8 +123,10 @@ __device__ __forceinline__ void multiply(FragmentD& d, const FragmentA& a, std::
 struct GroupWeights {
   uint4 first, second;
 };
+// `own` is where the lane's own begin.
+__device__ __forceinline__ GroupWeights load_weights(const uint4* own) { return {__ldg(own), __ldg(own + kWarp)}; }
 __device__ __forceinline__ GroupWeights load_weights(const uint4* step, const Lane& lane) {
-  return {__ldg(step + lane.number()), __ldg(step + kWarp + lane.number())};
+  return load_weights(step + lane.number());
 }
 inline constexpr int kStepWords = 2 * kWarp;  // of uint4, from one k-step's weights to the next
 

@@ -69,16 +69,17 @@ __global__ void __launch_bounds__(kWarps* kWarp) hyper_kernel(const __grid_const
 
   // A warp has 16 positions: two rows of 8.
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  const SharedRow rows[1] = {operand_row(tile, kHalf<kSteps, kStride>, [&](int k) {
+  const SharedRow rows[1] = {operand_row(tile, kHalf<kSteps, kStride>, lane, [&](int k) {
     return kStride * ((2 * warp + k / 8) * kInputSide<kStride> + k % 8);
   })};
   const int scale = kShuffle ? 2 : 1, channels = p.outputs / (scale * scale);
   for (int group = first_group; group * kChannels < end; ++group) {
     Sums sums[1];
-    const auto at = [](SharedRow row, int u, int k) {  // k: column and step of 32 channels
-      return row + (k % kSteps * kPositions<kStride> + u * kInputSide<kStride> + k / kSteps) * kHalfRow;
+    const auto column = [](SharedRow row, int k) {  // of k / kSteps, 32 channels
+      return row + (k % kSteps * kPositions<kStride> + k / kSteps) * kHalfRow;
     };
-    convolve<true, 3, 3 * kSteps>(sums, conv, group, rows, kPlane<kSteps, kStride>, lane, at);
+    convolve<true, 3, 3 * kSteps, kSteps == 1>(sums, conv, group, rows, kPlane<kSteps, kStride>, lane,
+                                               kInputSide<kStride> * kHalfRow, column);
     const int output = kChannels * group + kOwned * lane.t;  // the first of the lane's; in one phase of a shuffle
     if (output >= p.outputs) continue;
     const int phase = kShuffle ? output / channels : 0;

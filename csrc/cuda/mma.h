@@ -53,12 +53,11 @@ __device__ __forceinline__ SharedRow operator+(SharedRow row, int bytes) {
 }
 
 // Four 8 x 16 byte matrices from shared memory: lane l gives the place of row l % 8 of matrix l / 8, aligned to 16
-// bytes, and gets bytes 4t..4t+3 of row g of each.
+// bytes, and gets bytes 4t..4t+3 of row g of each. Of stores to them it knows only those before a barrier.
 __device__ __forceinline__ void load_matrices(FragmentA& a, SharedRow row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3])
-               : "r"(row.address)
-               : "memory");
+               : "r"(row.address));
 }
 
 // Two integers as s16, clamped, the first in the lower half; and four as u8 (PTX ISA, "cvt.pack").

@@ -82,22 +82,17 @@ __device__ __forceinline__ void image_operands(const std::uint32_t* tile, const 
   }
 }
 
-// The grid's position k of a warp's tile m. `side` positions a row from (`from`, `from`) on; beyond the last it is
-// repeated.
-struct Place {
-  int row, column;
-  bool valid;
-};
-__device__ __forceinline__ Place place_of(int from, int side, const Block& block, int m, int k) {
-  const int number = (block.warp * kTiles + m) * kRows + k;
-  const int clamped = min(number, side * side - 1);
-  return {from + clamped / side, from + clamped % side, number < side * side};
-}
+// A warp's tiles of 16 positions are rows of the grid, kTiles of them from its first on; what is outside the inner part
+// repeats its neighbour when results are computed.
+__device__ __forceinline__ int first_row(const Block& block) { return block.warp * kTiles; }
+__device__ __forceinline__ int inner(int position) { return min(max(position, 1), kInner); }
+__device__ __forceinline__ bool is_inner(int position) { return position == inner(position); }
 
 template <DownKind kKind>
 __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBlockWeights& weights, const Block& block,
                                const std::uint8_t* input, std::uint8_t* middle) {
   const Lane& lane = block.lane;
+  const int row0 = first_row(block);
   Sums sums[kTiles];
   if constexpr (kKind == DownKind::kImage) {
     const Owned<std::int32_t> bias = load_owned(weights.conv1.bias, lane.t);
@@ -107,10 +102,7 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
     for (int m = 0; m < kTiles; ++m) {
       int corner[2];
 #pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(0, kGrid, block, m, block.lane.g + 8 * h);
-        corner[h] = 2 * place.row * kImageColumns + 2 * place.column;
-      }
+      for (int h = 0; h < 2; ++h) corner[h] = 2 * (row0 + m) * kImageColumns + 2 * (lane.g + 8 * h);
       FragmentA upper, lower;
       image_operands(reinterpret_cast<const std::uint32_t*>(input), corner, lane.t, upper, lower);
       set_bias(sums[m], bias);
@@ -119,27 +111,23 @@ __device__ void compute_middle(const ResidualDownParameters& p, const ResidualBl
     }
   } else {
     SharedRow rows[kTiles];
+    rows[0] = operand_row(input, kInputHalf, lane, [&](int k) { return input_index(2 * row0, 2 * k); });
 #pragma unroll
-    for (int m = 0; m < kTiles; ++m) {
-      rows[m] = operand_row(input, kInputHalf, [&](int k) {
-        const Place place = place_of(0, kGrid, block, m, k);
-        return input_index(2 * place.row, 2 * place.column);
-      });
-    }
-    convolve<true, 3, 3>(sums, weights.conv1, 0, rows, kInputPlane, lane,
-                         [](SharedRow row, int u, int v) { return row + input_index(u, v) * kHalfRow; });
+    for (int m = 1; m < kTiles; ++m) rows[m] = rows[0] + m * input_index(2, 0) * kHalfRow;
+    convolve<true, 3, 3, false>(sums, weights.conv1, 0, rows, kInputPlane, lane, input_index(1, 0) * kHalfRow,
+                                [](SharedRow row, int v) { return row + input_index(0, v) * kHalfRow; });
     __syncthreads();  // nobody reads the input's even rows any more
   }
+  std::uint8_t* const to = middle + owned_at(row0 * kMiddlePitch<kKind> + lane.g, lane.t, kMiddleHalf<kKind>);
 #pragma unroll
   for (int m = 0; m < kTiles; ++m) {
+    const int row = block.row0 + row0 + m;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(0, kGrid, block, m, block.lane.g + 8 * h);
-      const int row = block.row0 + place.row, column = block.column0 + place.column;
+      const int column = block.column0 + lane.g + 8 * h;
       uint4 t = pack_words(requantise<true, true>(sums[m], h, weights.conv1, 0, lane.t, 0));
       if (row < 0 || row >= p.height || column < 0 || column >= p.width) t = {};  // padding of conv2
-      const int at = place.row * kMiddlePitch<kKind> + place.column;
-      store_packed(middle + owned_at(at, lane.t, kMiddleHalf<kKind>), kMiddlePlane<kKind>, t);
+      store_packed(to + (m * kMiddlePitch<kKind> + 8 * h) * kHalfRow, kMiddlePlane<kKind>, t);
     }
   }
 }
@@ -148,22 +136,22 @@ template <DownKind kKind>
 __device__ void compute_result(const ResidualDownParameters& p, const ResidualBlockWeights& weights, const Block& block,
                                const std::uint8_t* input, const std::uint8_t* middle, Owned<std::int32_t>& total) {
   const Lane& lane = block.lane;
-  // The upper left one of t's window.
-  const auto window = [&](int m, int k) {
-    const Place place = place_of(1, kInner, block, m, k);
-    return (place.row - 1) * kMiddlePitch<kKind> + place.column - 1;
-  };
+  const int row0 = 1 + first_row(block);
+  if (row0 > kInner) return;  // the last warp
+  static_assert(kInner % kTiles == 0);
+  // The upper left one of the window around a tile's position k in t, which is an address in the input, too.
+  const auto window = [&](int m, int k) { return (row0 - 1 + m) * kMiddlePitch<kKind> + inner(k) - 1; };
   // g before the skip: fewer values live at once.
   Owned<float> g[kTiles][2];
   {
     SharedRow rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-      rows[m] = operand_row(middle, kMiddleHalf<kKind>, [&](int k) { return window(m, k); });
+      rows[m] = operand_row(middle, kMiddleHalf<kKind>, lane, [&](int k) { return window(m, k); });
     }
     Sums sums[kTiles];
-    convolve<true, 3, 3>(sums, weights.conv2, 0, rows, kMiddlePlane<kKind>, lane,
-                         [](SharedRow row, int u, int v) { return row + (u * kMiddlePitch<kKind> + v) * kHalfRow; });
+    convolve<true, 3, 3, false>(sums, weights.conv2, 0, rows, kMiddlePlane<kKind>, lane, kMiddlePitch<kKind> * kHalfRow,
+                                [](SharedRow row, int v) { return row + v * kHalfRow; });
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) normalise<false>(sums[m], weights.gdn, lane, g[m]);
   }
@@ -175,34 +163,32 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
     for (int m = 0; m < kTiles; ++m) {
       int corner[2];
 #pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(1, kInner, block, m, block.lane.g + 8 * h);
-        corner[h] = 2 * place.row * kImageColumns + 2 * place.column;
-      }
+      for (int h = 0; h < 2; ++h) corner[h] = 2 * (row0 + m) * kImageColumns + 2 * inner(lane.g + 8 * h);
       FragmentA upper, lower;
       image_operands(reinterpret_cast<const std::uint32_t*>(input), corner, lane.t, upper, lower);
       set_bias(skip[m], bias);
       multiply<Signedness::kU8>(skip[m], upper, w);
     }
   } else {
-    // Position (2 row + 1, 2 column + 1), from t's (row - 1, column - 1) on: an address that is there already.
+    // Position (2 row + 1, 2 column + 1), from t's (row - 1, column - 1) on.
     static_assert(kMiddleAt<kKind> == 0 && kMiddlePitch<kKind> == 2 * kInputSide);
     SharedRow rows[kTiles];
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
-      rows[m] = operand_row(input, kInputHalf, [&](int k) { return window(m, k); });
+      rows[m] = operand_row(input, kInputHalf, lane, [&](int k) { return window(m, k); });
     }
-    convolve<true, 1, 1>(skip, weights.skip, 0, rows, kInputPlane, lane,
-                         [](SharedRow row, int, int) { return row + input_index(3, 3) * kHalfRow; });
+    convolve<true, 1, 1, true>(skip, weights.skip, 0, rows, kInputPlane, lane, 0,
+                               [](SharedRow row, int) { return row + input_index(3, 3) * kHalfRow; });
   }
   const Owned<float> multiplier = load_owned(weights.skip.multiplier, lane.t);
+  const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
 #pragma unroll
   for (int m = 0; m < kTiles; ++m) {
+    const int row = block.row0 + row0 + m;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(1, kInner, block, m, block.lane.g + 8 * h);
-      const int row = block.row0 + place.row, column = block.column0 + place.column;
-      if (!place.valid || row >= p.height || column >= p.width) continue;
+      const int column = block.column0 + lane.g + 8 * h;
+      if (!is_inner(lane.g + 8 * h) || row >= p.height || column >= p.width) continue;
       Owned<std::int32_t> v;
 #pragma unroll
       for (int c = 0; c < kOwned; ++c) {
@@ -211,7 +197,6 @@ __device__ void compute_result(const ResidualDownParameters& p, const ResidualBl
       }
       const uint4 packed = pack_words(v);
       add_packed(total, packed);
-      const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
       store_activation(p.output, (plane * p.height + row) * p.width + column, lane.t, packed);
     }
   }
@@ -224,14 +209,15 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2)
   std::uint8_t* const middle = input + kMiddleAt<kKind>;
   std::int32_t* const totals = reinterpret_cast<std::int32_t*>(input + kTotalsAt<kKind>);
 
-  const int across = (p.width + kInner - 1) / kInner;
-  const int tile = static_cast<int>(blockIdx.x);
-  const Block block{tile / across * kInner - 1,
-                    tile % across * kInner - 1,
-                    static_cast<int>(blockIdx.y),
-                    static_cast<int>(blockIdx.z),
+  const int node = static_cast<int>(blockIdx.z) / p.images;
+  // By a shuffle: so the compiler knows that all lanes have the same, for which there are other registers.
+  const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarp, 0);
+  const Block block{static_cast<int>(blockIdx.y) * kInner - 1,
+                    static_cast<int>(blockIdx.x) * kInner - 1,
+                    node,
+                    static_cast<int>(blockIdx.z) - node * p.images,
                     this_lane(),
-                    static_cast<int>(threadIdx.x) / kWarp};
+                    warp};
   const ResidualBlockWeights& weights = p.nodes[block.node];
   if constexpr (kKind == DownKind::kImage) {
     load_image(p, block, reinterpret_cast<std::uint32_t*>(input));
@@ -259,9 +245,12 @@ template <DownKind kKind>
 void launch_down(int nodes, const ResidualDownParameters& p, StreamHandle stream) {
   static_assert(kSharedBytes<kKind> <= kMostSharedBytes);
   static_assert(2 * (kSharedBytes<kKind> + 1024) <= 164 * 1024);  // two blocks, with what each takes beside its own
-  const int tiles = ((p.height + kInner - 1) / kInner) * ((p.width + kInner - 1) / kInner);
   launch(residual_down_kernel<kKind>,
-         {.x = tiles, .y = nodes, .z = p.images, .threads = kWarps * kWarp, .shared_bytes = kSharedBytes<kKind>},
+         {.x = (p.width + kInner - 1) / kInner,
+          .y = (p.height + kInner - 1) / kInner,
+          .z = nodes * p.images,
+          .threads = kWarps * kWarp,
+          .shared_bytes = kSharedBytes<kKind>},
          stream, p);
 }
 

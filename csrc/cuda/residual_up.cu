@@ -58,36 +58,44 @@ constexpr int kTotalsAt = kMiddleAt<kKind> + (kKind == UpKind::kPixels ? 3 : 1) 
 template <UpKind kKind>
 constexpr std::size_t kSharedBytes = kTotalsAt<kKind> + kChannels * sizeof(std::int32_t);
 
-// The index of position (y, x) of twice the resolution: columns of one parity together.
-__device__ __forceinline__ int fine_index(int y, int x) { return (2 * y + (x & 1)) * kGridColumns + (x >> 1); }
-// And of a position of the input.
+// Positions of the grid and around it in the input's tile; and t's, or the features', at phase 2 dy + dx of one:
+// columns of one parity together.
 __device__ __forceinline__ int input_index(int row, int column) { return row * kInputColumns + column; }
-
-// The taps of a window of 3x3 around a position of the input, whose upper left one is at `row`.
-__device__ __forceinline__ SharedRow input_tap(SharedRow row, int u, int v) {
-  return row + input_index(u, v) * kHalfRow;
+__device__ __forceinline__ int fine_index(int row, int column, int phase) {
+  return (kPhases * row + phase) * kGridColumns + column;
 }
+// Bytes from row to row of these.
+constexpr int kInputPitch = kInputColumns * kHalfRow;
+constexpr int kFinePitch = kPhases * kGridColumns * kHalfRow;
 
-// The taps of the window around (2i + dy, 2j + dx), in bytes from the coarse position (i, j), at fine_index(2i, 2j).
-class FineTaps {
+// Column v of a window of 3x3 around a position of the input, whose upper left one is at `row`; and from row to row.
+__device__ __forceinline__ SharedRow input_column(SharedRow row, int v) { return row + v * kHalfRow; }
+
+// The same of a window around phase 2 dy + dx of a position, whose phase 0 is at `row`.
+class FineColumn {
  public:
-  __device__ __forceinline__ explicit FineTaps(int phase) {
+  __device__ __forceinline__ explicit FineColumn(int phase) {
 #pragma unroll
-    for (int v = 0; v < 3; ++v) first_[v] = fine_index(phase / 2 - 1, phase % 2 + v - 1) * kHalfRow;
+    for (int v = 0; v < 3; ++v) {
+      const int x = phase % 2 + v - 1;  // at twice the resolution, as is the window's upper row
+      first_[v] = ((2 * (phase / 2 - 1) + (x & 1)) * kGridColumns + (x >> 1)) * kHalfRow;
+    }
   }
-  __device__ __forceinline__ SharedRow operator()(SharedRow row, int u, int v) const {
-    return row + first_[v] + fine_index(u, 0) * kHalfRow;
-  }
+  __device__ __forceinline__ SharedRow operator()(SharedRow row, int v) const { return row + first_[v]; }
+  static constexpr int kPitch = kFinePitch / 2;
 
  private:
-  int first_[3];  // of the window's upper row
+  int first_[3];
 };
 
-// A rectangle of the grid, its positions counted row by row.
+// Rows and columns of the grid. A tile of 16 positions is a whole row of it; where not all columns count, those that do
+// not repeat their neighbour.
 struct Region {
   int row0, column0, rows, columns;
 
-  __device__ __forceinline__ constexpr int count() const { return rows * columns; }
+  __device__ __forceinline__ int row(int tile) const { return row0 + min(tile, rows - 1); }
+  __device__ __forceinline__ int column(int k) const { return min(max(k, column0), column0 + columns - 1); }
+  __device__ __forceinline__ bool has_column(int k) const { return k >= column0 && k < column0 + columns; }
 };
 
 // What the block is for.
@@ -106,24 +114,13 @@ __device__ __forceinline__ constexpr Region result_region(int phase) {
   }
 }
 
-// Position k of a region; beyond its end the last.
-struct Place {
-  int row, column;
-  bool valid;
-};
-__device__ __forceinline__ Place place_of(const Region& region, int k) {
-  const int clamped = min(k, region.count() - 1);
-  const int row = clamped / region.columns;
-  return {region.row0 + row, region.column0 + clamped - row * region.columns, k < region.count()};
-}
-
 struct Block {
   int row0, column0;  // of the grid, in the input
   int node, image;
   Lane lane;
   int warp;
 
-  // A warp works on tiles of 16 positions of one phase, from its first by kTileStep on.
+  // A warp works on tiles of one phase, from its first by kTileStep on.
   __device__ __forceinline__ int phase() const { return warp % kPhases; }
   __device__ __forceinline__ int first_tile() const { return warp / kPhases; }
 };
@@ -135,34 +132,30 @@ template <UpKind kKind>
 __device__ void compute_middle(const ResidualUpParameters& p, const ResidualBlockWeights& weights, const Block& block,
                                const std::uint8_t* input, std::uint8_t* middle) {
   constexpr int kTiles = 2;
-  constexpr int kPositions = kGridRows<kKind> * kGridColumns;
-  constexpr int kChunks = kPositions / (kTiles * kRows);
-  static_assert(kPositions % (kTiles * kRows) == 0);
+  constexpr int kChunks = kGridRows<kKind> / kTiles;
+  static_assert(kGridRows<kKind> % kTiles == 0 && kGridColumns == kRows);
   const int phase = block.phase();
-  constexpr Region region{0, 0, kGridRows<kKind>, kGridColumns};
   const std::uint32_t padding = static_cast<std::uint32_t>(weights.middle_zero) * 0x01010101u;  // of conv2
+  const SharedRow first = operand_row(input, kInputHalf<kKind>, block.lane, [](int k) { return input_index(0, k); });
   for (int chunk = block.first_tile(); chunk < kChunks; chunk += kTileStep<kKind>) {
     const Lane lane = in_pass(block.lane, chunk);
     SharedRow rows[kTiles];
 #pragma unroll
-    for (int m = 0; m < kTiles; ++m) {
-      rows[m] = operand_row(input, kInputHalf<kKind>, [&](int k) {
-        const Place place = place_of(region, (chunk * kTiles + m) * kRows + k);
-        return input_index(place.row, place.column);
-      });
-    }
+    for (int m = 0; m < kTiles; ++m) rows[m] = first + (chunk * kTiles + m) * kInputPitch;
     Sums sums[kTiles];
-    convolve<kReadsWide<kKind>, 3, 3>(sums, weights.conv1, phase, rows, kInputPlane<kKind>, lane, input_tap);
+    convolve<kReadsWide<kKind>, 3, 3, kReadsWide<kKind>>(sums, weights.conv1, phase, rows, kInputPlane<kKind>, lane,
+                                                         kInputPitch, input_column);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
+      const int row = chunk * kTiles + m;
+      const bool row_inside = block.row0 + row >= 0 && block.row0 + row < p.height;
+      std::uint8_t* const to = middle + owned_at(fine_index(row, lane.g, phase), lane.t, kMiddleHalf<kKind>);
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(region, (chunk * kTiles + m) * kRows + lane.g + 8 * h);
-        const int row = block.row0 + place.row, column = block.column0 + place.column;
+        const int column = block.column0 + lane.g + 8 * h;
         uint2 t = pack_bytes(requantise<false, true>(sums[m], h, weights.conv1, phase, lane.t, weights.middle_zero));
-        if (row < 0 || row >= p.height || column < 0 || column >= p.width) t = {padding, padding};
-        const int at = fine_index(2 * place.row + phase / 2, 2 * place.column + phase % 2);
-        store_packed(middle + owned_at(at, lane.t, kMiddleHalf<kKind>), 0, t);
+        if (!row_inside || column < 0 || column >= p.width) t = {padding, padding};
+        store_packed(to + 8 * h * kHalfRow, 0, t);
       }
     }
   }
@@ -175,47 +168,46 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
                                Owned<std::int32_t>& total) {
   constexpr bool kWideOut = kWritesWide<kKind>;
   constexpr int kTiles = 2;
+  constexpr int kChunks = (result_region<kKind>(0).rows + kTiles - 1) / kTiles;
   const int phase = block.phase();
   const Region region = result_region<kKind>(phase);
-  constexpr int kPositions = result_region<kKind>(0).count();
-  constexpr int kChunks = (kPositions + kTiles * kRows - 1) / (kTiles * kRows);
-  const FineTaps fine_taps(phase);
+  const SharedRow first_middle =
+      operand_row(middle, kMiddleHalf<kKind>, block.lane, [&](int k) { return fine_index(0, region.column(k), 0); });
+  const SharedRow first_input =
+      operand_row(input, kInputHalf<kKind>, block.lane, [&](int k) { return input_index(0, region.column(k)); });
+  const FineColumn fine_column(phase);
   for (int chunk = block.first_tile(); chunk < kChunks; chunk += kTileStep<kKind>) {
     const Lane lane = in_pass(block.lane, chunk);
     // g before the skip: fewer values live at once.
     Owned<float> g[kTiles][2];
+    SharedRow rows[kTiles];
     {
-      SharedRow rows[kTiles];
 #pragma unroll
-      for (int m = 0; m < kTiles; ++m) {
-        rows[m] = operand_row(middle, kMiddleHalf<kKind>, [&](int k) {
-          const Place place = place_of(region, (chunk * kTiles + m) * kRows + k);
-          return fine_index(2 * place.row, 2 * place.column);
-        });
-      }
+      for (int m = 0; m < kTiles; ++m) rows[m] = first_middle + region.row(chunk * kTiles + m) * kFinePitch;
       Sums sums[kTiles];
-      convolve<false, 3, 3>(sums, weights.conv2, 0, rows, 0, lane, fine_taps);
+      convolve<false, 3, 3, false>(sums, weights.conv2, 0, rows, 0, lane, FineColumn::kPitch, fine_column);
 #pragma unroll
       for (int m = 0; m < kTiles; ++m) normalise<true>(sums[m], weights.gdn, lane, g[m]);
     }
-    SharedRow rows[kTiles];
 #pragma unroll
-    for (int m = 0; m < kTiles; ++m) {
-      rows[m] = operand_row(input, kInputHalf<kKind>, [&](int k) {
-        const Place place = place_of(region, (chunk * kTiles + m) * kRows + k);
-        return input_index(place.row, place.column);
-      });
-    }
+    for (int m = 0; m < kTiles; ++m) rows[m] = first_input + region.row(chunk * kTiles + m) * kInputPitch;
     Sums skip[kTiles];
-    convolve<kReadsWide<kKind>, 3, 3>(skip, weights.skip, phase, rows, kInputPlane<kKind>, lane, input_tap);
+    convolve<kReadsWide<kKind>, 3, 3, false>(skip, weights.skip, phase, rows, kInputPlane<kKind>, lane, kInputPitch,
+                                             input_column);
     const Owned<float> multiplier = load_owned(weights.skip.multiplier + kChannels * phase, lane.t);
+    const int x = 2 * (block.column0 + lane.g) + phase % 2;  // of the lane's first row
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) {
+      const int row = region.row(chunk * kTiles + m);
+      const int y = 2 * (block.row0 + row) + phase / 2;
+      const bool row_valid = chunk * kTiles + m < region.rows, row_inside = y >= 0 && y < 2 * p.height;
+      const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
+      const std::int64_t position = (plane * 2 * p.height + y) * 2 * p.width + x;
+      std::uint8_t* const to = features + owned_at(fine_index(row, lane.g, phase), lane.t, kMiddleHalf<kKind>);
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const Place place = place_of(region, (chunk * kTiles + m) * kRows + lane.g + 8 * h);
-        const int y = 2 * (block.row0 + place.row) + phase / 2, x = 2 * (block.column0 + place.column) + phase % 2;
-        const bool inside = y >= 0 && y < 2 * p.height && x >= 0 && x < 2 * p.width;
+        const bool inside = row_inside && x + 16 * h >= 0 && x + 16 * h < 2 * p.width;
+        const bool valid = row_valid && region.has_column(lane.g + 8 * h);
         Owned<std::int32_t> v;
 #pragma unroll
         for (int c = 0; c < kOwned; ++c) {
@@ -225,14 +217,10 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
         Packed<kWideOut> packed = pack<kWideOut>(v);
         if constexpr (kKind == UpKind::kPixels) {
           if (!inside) packed = {};  // padding of the output convolution
-          const int at = fine_index(2 * place.row + phase / 2, 2 * place.column + phase % 2);
-          if (place.valid) {
-            store_packed(features + owned_at(at, lane.t, kMiddleHalf<kKind>), kMiddlePlane<kKind>, packed);
-          }
-        } else if (inside && place.valid) {
+          if (valid) store_packed(to + 8 * h * kHalfRow, kMiddlePlane<kKind>, packed);
+        } else if (inside && valid) {
           add_packed(total, packed);
-          const std::int64_t plane = static_cast<std::int64_t>(block.node) * p.images + block.image;
-          store_activation(p.output, (plane * 2 * p.height + y) * 2 * p.width + x, lane.t, packed);
+          store_activation(p.output, position + 16 * h, lane.t, packed);
         }
       }
     }
@@ -241,47 +229,49 @@ __device__ void compute_result(const ResidualUpParameters& p, const ResidualBloc
 
 // The output convolution: columns 0 to 2 of one product are the colours.
 __device__ void compute_pixels(const ResidualUpParameters& p, const Block& block, const std::uint8_t* features) {
-  const Lane& lane = block.lane;
+  const Lane lane = in_pass(block.lane, block.warp);
   const int phase = block.phase();
-  const PixelPlane& pixels = p.pixels[block.image];
+  const PixelPlane pixels = p.pixels[block.image];
   constexpr Region region = inner_region<UpKind::kPixels>();
-  constexpr int kTiles = (region.count() + kRows - 1) / kRows;
-  const uint2* weights = reinterpret_cast<const uint2*>(p.pixels_conv.weights);
-  const FineTaps fine_taps(phase);
+  constexpr int kTiles = region.rows;
+  const uint2* weights = reinterpret_cast<const uint2*>(p.pixels_conv.weights) + lane.number();
+  std::int32_t bias[2];
+  float multiplier[2];
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    bias[e] = __ldg(p.pixels_conv.bias + 2 * lane.t + e);
+    multiplier[e] = __ldg(p.pixels_conv.multiplier + 2 * lane.t + e);
+  }
+  const FineColumn fine_column(phase);
+  const SharedRow first = operand_row(features, kMiddleHalf<UpKind::kPixels>, lane,
+                                      [&](int k) { return fine_index(0, region.column(k), 0); });
   for (int tile = block.first_tile(); tile < kTiles; tile += kTileStep<UpKind::kPixels>) {
-    const SharedRow row = operand_row(features, kMiddleHalf<UpKind::kPixels>, [&](int k) {
-      const Place place = place_of(region, tile * kRows + k);
-      return fine_index(2 * place.row, 2 * place.column);
-    });
+    const int row = region.row0 + tile;
     FragmentD high{}, d{};
 #pragma unroll
     for (int tap = 0; tap < 9; ++tap) {
-      const uint2 w = __ldg(weights + tap * kWarp + 4 * lane.g + lane.t);
+      const uint2 w = __ldg(weights + tap * kWarp);
+      const SharedRow at = fine_column(first + row * kFinePitch, tap % 3) + tap / 3 * FineColumn::kPitch;
       FragmentA a;
-      const SharedRow at = fine_taps(row, tap / 3, tap % 3);
       load_matrices(a, at);
       mma_u8_s8(d, a, w.x, w.y);
       load_matrices(a, at + kMiddlePlane<UpKind::kPixels>);
       mma_s8_s8(high, a, w.x, w.y);
     }
-#pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      const std::int32_t bias = __ldg(p.pixels_conv.bias + 2 * lane.t + k % 2);
-      d[k] = static_cast<std::int32_t>((static_cast<std::uint32_t>(high[k]) << 8) + static_cast<std::uint32_t>(d[k]) +
-                                       static_cast<std::uint32_t>(bias));
-    }
+    const int y = 2 * (block.row0 + row) + phase / 2;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const Place place = place_of(region, tile * kRows + lane.g + 8 * h);
-      const int y = 2 * (block.row0 + place.row) + phase / 2, x = 2 * (block.column0 + place.column) + phase % 2;
+      const int column = lane.g + 8 * h, x = 2 * (block.column0 + column) + phase % 2;
       std::int32_t value[2];
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
-        const float multiplier = __ldg(p.pixels_conv.multiplier + 2 * lane.t + e);
-        value[e] = rounded(scaled(d[2 * h + e], multiplier), 0, 0, 255);
+        const int k = 2 * h + e;
+        const std::uint32_t sum = (static_cast<std::uint32_t>(high[k]) << 8) + static_cast<std::uint32_t>(d[k]) +
+                                  static_cast<std::uint32_t>(bias[e]);
+        value[e] = rounded(scaled(static_cast<std::int32_t>(sum), multiplier[e]), 0, 0, 255);
       }
       const std::int32_t blue = __shfl_down_sync(kAllLanes, value[0], 1);  // lane t = 0 has red and green, t = 1 blue
-      if (lane.t != 0 || !place.valid || y >= pixels.height || x >= pixels.width) continue;
+      if (lane.t != 0 || !region.has_column(column) || y >= pixels.height || x >= pixels.width) continue;
       std::uint8_t* to = pixels.data + y * pixels.row + x * pixels.column;
       if (pixels.grey) {
         *to = static_cast<std::uint8_t>((2 * (value[0] + value[1] + blue) + 3) / 6);

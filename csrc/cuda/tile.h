@@ -100,50 +100,59 @@ struct Gain {
 // The place of operand A of 16 positions that start at `tile`: lane l gives that of the first or second half of
 // position l % 16, whose index is index(l % 16).
 template <class Index>
-__device__ __forceinline__ SharedRow operand_row(const std::uint8_t* tile, int half, Index index) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  return shared_row(tile + lane / kRows * half + index(lane % kRows) * kHalfRow);
+__device__ __forceinline__ SharedRow operand_row(const std::uint8_t* tile, int half, const Lane& lane, Index index) {
+  return shared_row(tile + lane.number() / kRows * half + index(lane.number() % kRows) * kHalfRow);
 }
 
 // Adds to kTiles times 16 positions the products with one plane of bytes. Tap (u, v) of the positions at `row` is at
-// at(row, u, v); weights are in order of rows.
-template <Signedness kInput, int kTapRows, int kTapColumns, int kTiles, class At>
+// column(row, v) + u * pitch; weights are in order of rows. Where kUnrolled, the compiler loads weights well ahead, for
+// which it needs registers; otherwise those of a row of taps at a time.
+template <Signedness kInput, int kTapRows, int kTapColumns, bool kUnrolled, int kTiles, class Column>
 __device__ __forceinline__ void convolve_plane(Sums (&sums)[kTiles], const uint4* weights, const Lane& lane,
-                                               const SharedRow (&rows)[kTiles], At at) {
-#pragma unroll 1
+                                               const SharedRow (&rows)[kTiles], int pitch, Column column) {
+  const uint4* own = weights + lane.number();
+  SharedRow at[kTiles];
+#pragma unroll
+  for (int m = 0; m < kTiles; ++m) at[m] = rows[m];
+#pragma unroll(kUnrolled ? kTapRows : 1)
   for (int u = 0; u < kTapRows; ++u) {
 #pragma unroll
     for (int v = 0; v < kTapColumns; ++v) {
-      const GroupWeights w = load_weights(weights + (u * kTapColumns + v) * kStepWords, lane);
+      const GroupWeights w = load_weights(own + v * kStepWords);
 #pragma unroll
       for (int m = 0; m < kTiles; ++m) {
         FragmentA a;
-        load_matrices(a, at(rows[m], u, v));
+        load_matrices(a, column(at[m], v));
         multiply<kInput>(sums[m], a, w);
       }
     }
+    own += kTapColumns * kStepWords;
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) at[m] = at[m] + pitch;
   }
 }
 
 // Sums of one group of 32 outputs of a convolution of 32 channels, bias included. `plane` is from the plane of low
 // bytes to that of high bytes.
-template <bool kWide, int kTapRows, int kTapColumns, int kTiles, class At>
+template <bool kWide, int kTapRows, int kTapColumns, bool kUnrolled, int kTiles, class Column>
 __device__ __forceinline__ void convolve(Sums (&sums)[kTiles], const Conv& conv, int group,
-                                         const SharedRow (&rows)[kTiles], int plane, const Lane& lane, At at) {
+                                         const SharedRow (&rows)[kTiles], int plane, const Lane& lane, int pitch,
+                                         Column column) {
   const uint4* weights = conv.weights + group * kTapRows * kTapColumns * kStepWords;
-  const Owned<std::int32_t> bias = load_owned(conv.bias + kChannels * group, lane.t);
   if constexpr (kWide) {
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) sums[m] = Sums{};
-    convolve_plane<Signedness::kS8, kTapRows, kTapColumns>(
-        sums, weights, lane, rows, [&](SharedRow row, int u, int v) { return at(row, u, v) + plane; });
+    convolve_plane<Signedness::kS8, kTapRows, kTapColumns, kUnrolled>(
+        sums, weights, lane, rows, pitch, [&](SharedRow row, int v) { return column(row, v) + plane; });
+    const Owned<std::int32_t> bias = load_owned(conv.bias + kChannels * group, lane.t);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) shift_to_low(sums[m], bias);
   } else {
+    const Owned<std::int32_t> bias = load_owned(conv.bias + kChannels * group, lane.t);
 #pragma unroll
     for (int m = 0; m < kTiles; ++m) set_bias(sums[m], bias);
   }
-  convolve_plane<Signedness::kU8, kTapRows, kTapColumns>(sums, weights, lane, rows, at);
+  convolve_plane<Signedness::kU8, kTapRows, kTapColumns, kUnrolled>(sums, weights, lane, rows, pitch, column);
 }
 
 template <bool kWide>
