@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 RESULTS_PAGE = HERE.parent / "docs" / "results.md"
 SPEED_PAGE = HERE.parent / "docs" / "speed.md"
+GPU_PAGE = HERE.parent / "docs" / "gpu.md"
 RESULTS = HERE / "results"
 EXACTNESS = RESULTS / "exactness.json"
 EVALUATION = RESULTS / "evaluation.json"
@@ -115,11 +116,11 @@ def recorded(suite: str) -> str:
     return speed_tables.TABLES[suite](json.loads(path.read_text()))
 
 
-def on_a_gpu() -> str:
-    """Exactness and speed on a GPU, if there has been one."""
+def on_a_gpu(tables: Callable[[gpu.report.Record], str]) -> str:
+    """Tables of a run on a GPU, if there has been one."""
     if not GPU.exists():
         return "Nothing of this has been run on a GPU yet."
-    return gpu.report.text(json.loads(GPU.read_text()))
+    return tables(json.loads(GPU.read_text()))
 
 
 Tables = dict[str, Callable[[], str]]
@@ -129,7 +130,7 @@ PAGES: dict[Path, Tables] = {
         "in short": in_short,
         "exactness": exactness,
         "speed": speed,
-        "GPU": on_a_gpu,
+        "GPU": partial(on_a_gpu, gpu.report.in_short),
     },
     RESULTS_PAGE: {
         "rate and distortion": rate_and_distortion,
@@ -138,6 +139,7 @@ PAGES: dict[Path, Tables] = {
         "times": times,
     },
     SPEED_PAGE: {suite: partial(recorded, suite) for suite in speed_tables.TABLES},
+    GPU_PAGE: {"kernels": partial(on_a_gpu, gpu.report.kernels)},
 }
 """The tables of each page, by name."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import treenet_fast
 from gpu import tools
-from gpu.blocks import kernel_name
+from gpu.blocks import LAUNCHES, kernel_name
 from gpu.device import GRAPHS, Device
 from gpu.images import photographs
 from gpu.paths import MODEL, QUALITY
@@ -23,6 +23,8 @@ INT8 = (
 )
 """Of the tensor cores: operations on 8 bits, instructions on integers, all instructions. The first that a device has is
 used."""
+OURS = frozenset(name for names in LAUNCHES.values() for name in names)
+"""Kernels by their bare names: how much of the rest of a name is printed differs between versions of ncu."""
 QUERY_SECONDS = 60
 NOT_ALLOWED = "ERR_NVGPUCTRPERM"
 UNITS = {"nsecond": 1e-9, "ns": 1e-9, "usecond": 1e-6, "us": 1e-6, "msecond": 1e-3, "ms": 1e-3, "second": 1.0, "s": 1.0}
@@ -88,8 +90,9 @@ def parsed(output: str) -> list[Counted]:
     names: dict[str, str] = {}
     for row in csv.DictReader(line for line in lines[header:] if line.startswith('"')):
         value = row["Metric Value"].replace(",", "")
-        if "treenet" in row["Kernel Name"] and re.fullmatch(r"[\d.]+(e[-+]?\d+)?", value):
-            names[row["ID"]] = kernel_name(row["Kernel Name"])
+        name = kernel_name(row["Kernel Name"])
+        if name.partition("<")[0] in OURS and re.fullmatch(r"[\d.]+(e[-+]?\d+)?", value):
+            names[row["ID"]] = name
             unit = UNITS[row["Metric Unit"]]
             launches.setdefault(row["ID"], {})[row["Metric Name"]] = float(value) * unit
     return [

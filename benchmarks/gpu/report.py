@@ -1,5 +1,7 @@
 """What the README says of a run on a GPU."""
 
+import textwrap
+from collections.abc import Callable
 from typing import Any
 
 from gpu.paths import CODEC, FASTEST, PRECISIONS
@@ -12,18 +14,20 @@ SIDES = {
     **{precision: f"eager {precision}" for precision in PRECISIONS},
     f"{FASTEST}, compiled": f"{FASTEST}, `torch.compile`",
 }
+REASON = 160  # characters at most
 
 
-def text(record: Record) -> str:
-    """All tables of a record, and what it is of."""
-    parts = {
-        "exactness": exactness,
-        "paths": paths,
-        "throughput": throughput,
-        "blocks": blocks,
-        "counters": counters,
-        "not_run": not_run,
-    }
+def in_short(record: Record) -> str:
+    """Exactness and whole calls, and what the record is of."""
+    return _text(record, {"exactness": exactness, "paths": paths, "throughput": throughput})
+
+
+def kernels(record: Record) -> str:
+    """Stages and kernels, and what was not run."""
+    return _text(record, {"blocks": blocks, "counters": counters, "not_run": not_run})
+
+
+def _text(record: Record, parts: dict[str, Callable[[Record], str]]) -> str:
     return "\n\n".join([*(make(record) for name, make in parts.items() if record.get(name)), caption(record)])
 
 
@@ -129,7 +133,9 @@ def counters(record: Record) -> str:
 
 
 def not_run(record: Record) -> str:
-    return "\n".join(["Not run:", "", *(f"- {entry['what']}: {entry['why']}" for entry in record["not_run"])])
+    reasons = [textwrap.shorten(entry["why"], REASON, placeholder=" …") for entry in record["not_run"]]
+    lines = [f"- {entry['what']}: {why}" for entry, why in zip(record["not_run"], reasons, strict=True)]
+    return "\n".join(["Not run:", "", *lines])
 
 
 def caption(record: Record) -> str:

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "check.h"
+#include "cuda/fragments.h"
 #include "cuda/launch.h"
 #include "cuda/mma.h"
 #include "cuda/platform.h"
@@ -299,6 +300,25 @@ TEST("arithmetic of one thread") {
   CHECK_EQUAL(max(-1, 2u), 0xFFFFFFFFu);
   const uint4 vector = make_uint4(1, 2, 3, 4);
   CHECK_EQUAL(__ldg(&vector).w, 4u);
+}
+
+TEST("values are clamped as they are packed, and summed from there") {
+  CHECK_EQUAL(pack_s16(-40000, 32768), 0x7FFF8000u);
+  CHECK_EQUAL(pack_s16(-1, 2), 0x0002FFFFu);
+  CHECK_EQUAL(pack_u8(-5, 300, 7, 255), 0xFF07FF00u);
+  CHECK_EQUAL(__dp2a_lo(static_cast<int>(0x8000FFFFu), 0x0001, 5), 4);
+  CHECK_EQUAL(__dp2a_lo(static_cast<int>(0x8000FFFFu), 0x0100, 5), 5 - 32768);
+}
+
+// A root's significand depends on the number's and on whether its exponent is even: the numbers of [1, 4) stand for
+// all. From every estimate: test_roots.cpp.
+TEST("roots are correctly rounded for every significand") {
+  std::uint32_t wrong = 0;
+  for (auto bits = std::bit_cast<std::uint32_t>(1.0f); bits < std::bit_cast<std::uint32_t>(4.0f); ++bits) {
+    const float number = std::bit_cast<float>(bits);
+    wrong += root_of(number) != std::sqrt(number);
+  }
+  CHECK_EQUAL(wrong, 0u);
 }
 
 TEST("shared memory is poisoned for every block") {
