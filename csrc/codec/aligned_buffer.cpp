@@ -4,20 +4,49 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__unix__)
+#if defined(__linux__)
 #include <sys/mman.h>
-#include <unistd.h>
 #endif
 
 namespace treenet {
+namespace {
+
+#if defined(__linux__)
+
+constexpr std::size_t kMappedFrom = 2 * AlignedBuffer::kHugePage;
+
+// `bytes`, a multiple of kHugePage, at a multiple of it; null if there is no memory.
+void* map_huge_pages(std::size_t bytes) {
+  constexpr std::size_t kPage = AlignedBuffer::kHugePage;
+  void* const memory = mmap(nullptr, bytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t begin = (address + kPage - 1) / kPage * kPage, end = begin + bytes;
+  if (begin > address) munmap(memory, begin - address);
+  if (address + bytes + kPage > end) munmap(reinterpret_cast<void*>(end), address + bytes + kPage - end);
+  void* const data = reinterpret_cast<void*>(begin);
+  static_cast<void>(madvise(data, bytes, MADV_HUGEPAGE));  // where the system has none to give, ordinary ones do
+  return data;
+}
+
+#endif
+
+}  // namespace
+
+bool AlignedBuffer::is_mapping([[maybe_unused]] std::size_t size) {
+#if defined(__linux__)
+  return size >= kMappedFrom;
+#else
+  return false;
+#endif
+}
 
 AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
   if (size == 0) return;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (size >= kHugeFrom) {
-    if (posix_memalign(&data_, kHugePage, size) != 0) throw std::bad_alloc();
-    // Where the system has none to give, ordinary ones do.
-    static_cast<void>(madvise(data_, size, MADV_HUGEPAGE));
+#if defined(__linux__)
+  if (is_mapping()) {
+    data_ = map_huge_pages(mapped_bytes());
+    if (data_ == nullptr) throw std::bad_alloc();
     return;
   }
 #endif
@@ -25,16 +54,14 @@ AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
   if (data_ == nullptr) throw std::bad_alloc();
 }
 
-void AlignedBuffer::release(std::size_t size) noexcept {
-#if defined(__unix__) && defined(MADV_DONTNEED)
-  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto address = reinterpret_cast<std::uintptr_t>(data_);
-  const std::uintptr_t begin = (address + page - 1) / page * page, end = (address + size) / page * page;
-  // Where the system does not take the pages, they stay: nothing depends on it.
-  if (begin < end) static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
-#else
-  static_cast<void>(size);
+AlignedBuffer::~AlignedBuffer() {
+#if defined(__linux__)
+  if (is_mapping()) {
+    munmap(data_, mapped_bytes());
+    return;
+  }
 #endif
+  std::free(data_);
 }
 
 }  // namespace treenet

@@ -2,18 +2,18 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 #include <utility>
 
 namespace treenet {
 
-// Owns `size` uninitialised bytes, aligned to 64. Move-only. Large ones are of huge pages where the system has them:
-// one fault and one entry of the TLB then serve as many bytes as 512 of the ordinary ones.
+// Owns `size` uninitialised bytes, aligned to 64. Move-only. On Linux large ones are mappings of their own, of huge
+// pages where the system has them: one fault and one entry of the TLB then serve as many bytes as 512 of the ordinary
+// ones.
 class AlignedBuffer {
  public:
   static constexpr std::size_t kAlignment = 64;
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20, kHugeFrom = 2 * kHugePage;
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size);
@@ -26,7 +26,7 @@ class AlignedBuffer {
   }
   AlignedBuffer(const AlignedBuffer&) = delete;
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer();
 
   template <class T>
   T* as() {
@@ -37,9 +37,11 @@ class AlignedBuffer {
     return static_cast<const T*>(data_);
   }
   std::size_t size() const { return size_; }
-  // Gives the memory of the first `size` bytes back to the system, as far as they are whole pages; what is in them is
-  // lost, and may be written again.
-  void release(std::size_t size) noexcept;
+  // Whether it is of whole huge pages, a multiple of kHugePage that begins at one.
+  bool is_mapping() const { return is_mapping(size_); }
+  static bool is_mapping(std::size_t size);
+  // How many bytes are its own then, at least `size`.
+  std::size_t mapped_bytes() const { return (size_ + kHugePage - 1) / kHugePage * kHugePage; }
 
  private:
   void* data_ = nullptr;

@@ -8,38 +8,48 @@
 #include <vector>
 
 #include "codec/aligned_buffer.h"
+#include "codec/page_stock.h"
 #include "codec/process.h"
 
 namespace treenet {
 
-// Keeps returned buffers, up to `kept_bytes` in all, and hands them out again. Safe for many threads.
+// Keeps returned buffers, and pages of those that it does not keep, up to `kept_bytes` in all, and hands them out
+// again. Safe for many threads.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
   // Gives its buffer back when it goes. Keeps the pool alive.
   class Lease {
    public:
     Lease() = default;
-    Lease(std::shared_ptr<BufferPool> pool, AlignedBuffer buffer)
-        : pool_(std::move(pool)), buffer_(std::move(buffer)) {}
-    Lease(Lease&&) noexcept = default;
+    Lease(Lease&& other) noexcept { *this = std::move(other); }
     Lease& operator=(Lease&& other) noexcept {
       std::swap(pool_, other.pool_);
       std::swap(buffer_, other.buffer_);
+      std::swap(supplied_, other.supplied_);
+      std::swap(given_, other.given_);
       return *this;
     }
     ~Lease() {
-      if (pool_) pool_->give_back(std::move(buffer_));
+      if (pool_) pool_->give_back(std::move(buffer_), given_, supplied_);
     }
     template <class T>
     T* as() const {
       return const_cast<AlignedBuffer&>(buffer_).as<T>();
     }
-    // Gives the memory of the first `size` bytes back to the system; what is in them is lost.
-    void release(std::size_t size) { buffer_.release(size); }
+    // For large buffers: puts pages that the pool has under the first `size` bytes, as far as this has not been done;
+    // before they are written. Without it the system has to find and clear some.
+    void supply(std::size_t size);
+    // Gives the pages of the first `size` bytes to the pool; what is in them is lost.
+    void give(std::size_t size);
 
    private:
+    friend class BufferPool;
+    Lease(std::shared_ptr<BufferPool> pool, AlignedBuffer buffer, bool is_new)
+        : pool_(std::move(pool)), buffer_(std::move(buffer)), supplied_(is_new ? 0 : buffer_.mapped_bytes()) {}
+
     std::shared_ptr<BufferPool> pool_;
     AlignedBuffer buffer_;
+    std::size_t supplied_ = 0, given_ = 0;  // bytes, whole huge pages
   };
 
   explicit BufferPool(std::size_t kept_bytes) : kept_limit_(kept_bytes) {}
@@ -51,14 +61,22 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   void release();
 
  private:
-  void give_back(AlignedBuffer buffer) noexcept;
-  void free_kept();  // with the lock
+  // Of a mapping [given, supplied) has pages.
+  void give_back(AlignedBuffer buffer, std::size_t given, std::size_t supplied) noexcept;
+  // With the lock:
+  Lease lease(AlignedBuffer buffer, bool is_new);
+  AlignedBuffer remove(std::size_t i) noexcept;  // from those that are kept
+  void keep_pages(AlignedBuffer buffer) noexcept;
+  void keep_pages(AlignedBuffer& buffer, std::size_t begin, std::size_t end) noexcept;  // of a part of it
+  void settle() noexcept;                                                               // to what is kept between calls
 
   const Origin origin_;  // a forked child allocates and frees, and leaves the lock alone
   const std::size_t kept_limit_;
   std::mutex mutex_;
   std::vector<AlignedBuffer> free_;
-  std::size_t kept_ = 0;
+  std::size_t kept_ = 0;  // bytes of them
+  int mappings_in_use_ = 0;
+  PageStock pages_;
 };
 
 }  // namespace treenet

@@ -2,6 +2,7 @@
 // set.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,7 +15,8 @@ namespace treenet::cpu {
 class CpuBackend final : public Backend {
  public:
   // The model has to outlive the backend. Throws Error(kBackend) if `isa` is not usable here.
-  CpuBackend(const Model& model, const std::string& isa, int threads) : networks_(model, isa, threads) {}
+  CpuBackend(const Model& model, const std::string& isa, int threads, std::size_t kept_bytes = Networks::kKeptBytes)
+      : networks_(model, isa, threads, kept_bytes) {}
 
   const char* name() const override { return networks_.isa(); }
   ThreadPool& threads() override { return networks_.threads(); }

@@ -8,16 +8,18 @@
 namespace treenet::cpu {
 namespace {
 
-constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
-constexpr int kBandRows = 1024;  // of a synthesis level's output, after which the input above is given back
+// Of images that go by bands.
+constexpr int kSynthesisBand = 1024;  // rows of a level's output
+constexpr int kAnalysisBand = 64;     // rows of the leaves
 
 }  // namespace
 
-Networks::Networks(const Model& model, const std::string& isa, int threads)
+Networks::Networks(const Model& model, const std::string& isa, int threads, std::size_t kept_bytes)
     : kernels_(kernels_for(isa)),
       packed_(model, kernels_),
       scratch_bytes_(kernels_.scratch_bytes()),
-      buffers_(std::make_shared<BufferPool>(kKeptBytes)),
+      kept_bytes_(kept_bytes),
+      buffers_(std::make_shared<BufferPool>(kept_bytes)),
       threads_(threads) {
   prepare(isa);
 }
@@ -34,21 +36,32 @@ void Networks::share_rows(int nodes, int begin_row, int end_row, int width, int 
   });
 }
 
-template <class Task>
-std::vector<Networks::Features> Networks::run_level(int nodes, DType dtype, int height, int width, int tile_columns,
-                                                    int band_rows, Task task, std::function<void(int)> band_done) {
-  std::vector<Features> outputs;
-  for (int node = 0; node < nodes; ++node) outputs.push_back({Tensor(*buffers_, dtype, height, width, kChannels)});
-  std::vector<Sums> partial(static_cast<std::size_t>(threads_.threads() * nodes));
-  for (int row = 0; row < height; row += band_rows) {
-    const int end = std::min(height, row + band_rows);
-    share_rows(nodes, row, end, width, tile_columns, [&](int node, const Tile& tile, int worker) {
-      task(node, plane(outputs[node].tensor), tile, partial[worker * nodes + node].data(), scratch().as<void>());
-    });
-    if (band_done && height > band_rows) band_done(end);
+Networks::Level Networks::begin_level(int nodes, DType dtype, int height, int width) {
+  Level level;
+  for (int node = 0; node < nodes; ++node) {
+    level.outputs.push_back({Tensor(*buffers_, dtype, height, width, kChannels, Tensor::Supply::kByRows)});
   }
-  for (std::size_t i = 0; i < partial.size(); ++i) add(outputs[i % nodes].sums, partial[i]);
-  return outputs;
+  level.partial.resize(static_cast<std::size_t>(threads_.threads() * nodes));
+  return level;
+}
+
+template <class Task>
+void Networks::run_rows(Level& level, int end, int tile_columns, Task task) {
+  const int nodes = static_cast<int>(level.outputs.size());
+  for (Features& output : level.outputs) output.tensor.supply_rows(end);
+  share_rows(nodes, level.done, end, level.outputs[0].tensor.width, tile_columns,
+             [&](int node, const Tile& tile, int worker) {
+               task(node, plane(level.outputs[node].tensor), tile, level.partial[worker * nodes + node].data(),
+                    scratch().as<void>());
+             });
+  level.done = end;
+}
+
+std::vector<Networks::Features> Networks::end_level(Level level) {
+  for (std::size_t i = 0; i < level.partial.size(); ++i) {
+    add(level.outputs[i % level.outputs.size()].sums, level.partial[i]);
+  }
+  return std::move(level.outputs);
 }
 
 Tensor Networks::apply_gain(const Tensor& in, const float* gain) {
@@ -57,25 +70,45 @@ Tensor Networks::apply_gain(const Tensor& in, const float* gain) {
   return out;
 }
 
-Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
-  std::vector<Features> inputs;
-  for (int level = 0; level < kLevels; ++level) {
-    const int nodes = 1 << level;
-    const int height = image.height >> (level + 1), width = image.width >> (level + 1);
-    const auto kernel = level == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
-    std::vector<Features> outputs =
-        run_level(nodes, DType::kI16, height, width, kernels_.down_tile_columns, height,
-                  [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
-                    const Plane in = level == 0 ? image : plane(inputs[node / 2].tensor);
-                    kernel(packed_.analysis[level][node], in, out, tile, sums, scratch);
-                  });
-    if (trace != nullptr) {
-      for (int node = 0; node < nodes; ++node) {
-        record(*trace, "analysis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
+std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Trace* trace) {
+  std::array<Level, kLevels> levels;
+  const auto height = [&](int k) { return image.height >> (k + 1); };
+  const auto width = [&](int k) { return image.width >> (k + 1); };
+  const auto bytes = [&](int k) {
+    return (std::size_t{1} << k) * height(k) * width(k) * kChannels * size_of(DType::kI16);
+  };
+  const bool by_bands = trace == nullptr && go_by_bands(bytes(0), bytes(1));
+  constexpr int kLeaves = kLevels - 1;
+  while (levels[kLeaves].done < height(kLeaves)) {
+    // Row i needs rows 2i - 3 to 2i + 3 of the level above; of four that are computed together (conv3x3.h) all do.
+    std::array<int, kLevels> end;
+    end[kLeaves] = by_bands ? std::min(height(kLeaves), levels[kLeaves].done + kAnalysisBand) : height(kLeaves);
+    for (int k = kLeaves; k > 0; --k) end[k - 1] = std::min(height(k - 1), 2 * end[k] + 8);
+    for (int k = 0; k < kLevels; ++k) {
+      if (levels[k].done == 0) levels[k] = begin_level(1 << k, DType::kI16, height(k), width(k));
+      const auto kernel = k == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
+      run_rows(levels[k], end[k], kernels_.down_tile_columns,
+               [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
+                 const Plane in = k == 0 ? image : plane(levels[k - 1].outputs[node / 2].tensor);
+                 kernel(packed_.analysis[k][node], in, out, tile, sums, scratch);
+               });
+      for (int node = 0; trace != nullptr && node < 1 << k; ++node) {
+        const std::string name = "analysis.level" + std::to_string(k) + "." + std::to_string(node);
+        record(*trace, name, levels[k].outputs[node].tensor);
       }
+      if (k == 0) continue;
+      std::vector<Features>& inputs = levels[k - 1].outputs;
+      for (Features& input : inputs) {
+        if (by_bands) input.tensor.give_rows(2 * end[k] - 8);
+      }
+      if (end[k] == height(k)) inputs.clear();
     }
-    inputs = std::move(outputs);
   }
+  return end_level(std::move(levels[kLeaves]));
+}
+
+Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
+  std::vector<Features> inputs = analysis_levels(image, trace);
   std::vector<Pair> pairs;
   for (int b = 0; b < kBottlenecks; ++b)
     pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
@@ -125,16 +158,21 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
   const auto kernel = !wide                         ? kernels_.residual_up_s16_u8
                       : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
                                                     : kernels_.residual_up_u8_s16;
-  std::vector<Features> outputs = run_level(
-      nodes, wide ? DType::kI16 : DType::kU8, 2 * inputs[0].tensor.height, 2 * inputs[0].tensor.width,
-      kernels_.up_tile_columns, kBandRows,
-      [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
-        kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), out, tile, sums, scratch);
-      },
-      [&](int row) {
-        // The next row needs at most five input rows above its own, where four are computed together (conv3x3.h).
-        for (Features& input : inputs) input.tensor.release_rows(row / 2 - 5);
-      });
+  const int height = 2 * inputs[0].tensor.height, width = 2 * inputs[0].tensor.width;
+  Level outputs_level = begin_level(nodes, wide ? DType::kI16 : DType::kU8, height, width);
+  const auto bytes_of = [](const std::vector<Features>& all) { return all.size() * all[0].tensor.bytes(); };
+  const bool by_bands = go_by_bands(bytes_of(inputs), bytes_of(outputs_level.outputs));
+  while (outputs_level.done < height) {
+    const int end = by_bands ? std::min(height, outputs_level.done + kSynthesisBand) : height;
+    run_rows(outputs_level, end, kernels_.up_tile_columns,
+             [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
+               kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), out, tile, sums, scratch);
+             });
+    if (!by_bands) continue;
+    // The next row needs at most five input rows above its own, where four are computed together (conv3x3.h).
+    for (Features& input : inputs) input.tensor.give_rows(end / 2 - 5);
+  }
+  std::vector<Features> outputs = end_level(std::move(outputs_level));
   for (int node = 0; trace != nullptr && node < nodes; ++node) {
     record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,8 +23,12 @@ inline void add(Sums& to, const Sums& sums) {
 // One image at a time goes through; any number of them may do so at once.
 class Networks {
  public:
+  // What is kept for the next call: the features of 12 megapixels. Those of larger images go through by bands of rows,
+  // of which one makes room for the next.
+  static constexpr std::size_t kKeptBytes = std::size_t{512} << 20;
+
   // The model has to outlive them. Throws Error(kBackend) if `isa` is not usable here.
-  Networks(const Model& model, const std::string& isa, int threads);
+  Networks(const Model& model, const std::string& isa, int threads, std::size_t kept_bytes = kKeptBytes);
 
   const char* isa() const { return kernels_.name; }
   const CoderLoops& coder_loops() const { return kernels_.coder_loops; }
@@ -58,12 +61,24 @@ class Networks {
     Tensor tensor;
     Sums sums{};
   };
-  // The outputs of a level: task(node, out, tile, sums, scratch) writes a tile of a node's, and adds to its sums. Goes
-  // by bands of rows; after each of several, calls band_done(end of the band) where there is one.
+  // A level of residual blocks on its way: rows [0, done) of its nodes' outputs are there, and of their sums.
+  struct Level {
+    std::vector<Features> outputs;
+    std::vector<Sums> partial;  // of the workers, each of all nodes
+    int done = 0;
+  };
+  Level begin_level(int nodes, DType dtype, int height, int width);
+  // task(node, out, tile, sums, scratch) writes a tile of a node's output, and adds to its sums.
   template <class Task>
-  std::vector<Features> run_level(int nodes, DType dtype, int height, int width, int tile_columns, int band_rows,
-                                  Task task, std::function<void(int)> band_done = nullptr);
-  // The outputs of a level's residual blocks. Gives the memory of its inputs back on the way.
+  void run_rows(Level& level, int end, int tile_columns, Task task);
+  static std::vector<Features> end_level(Level level);
+  bool go_by_bands(std::size_t input_bytes, std::size_t output_bytes) const {
+    return input_bytes + output_bytes > kept_bytes_;
+  }
+
+  // The outputs of the analysis' leaves. Large images go through all levels by bands of rows.
+  std::vector<Features> analysis_levels(const Plane& image, Trace* trace);
+  // The outputs of a level's residual blocks. Of large images, gives the memory of its inputs back on the way.
   std::vector<Features> synthesis_level(int level, std::vector<Features> inputs, Trace* trace);
 
   // Fuses x and y (SPEC §2.7) of all pairs. The result takes the place of x, which may be y of the pair before.
@@ -82,7 +97,7 @@ class Networks {
 
   const KernelTable& kernels_;
   const PackedModel packed_;
-  const std::size_t scratch_bytes_;
+  const std::size_t scratch_bytes_, kept_bytes_;
   std::shared_ptr<BufferPool> buffers_;
   ThreadPool threads_;
 };

@@ -1,6 +1,7 @@
 // A dense tensor [height, width, channels] in a leased buffer.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -14,13 +15,14 @@ namespace treenet::cpu {
 
 class Tensor {
  public:
+  // Whether pages are put under all of it when it is made, or under rows as they are written (supply_rows).
+  enum class Supply { kWhole, kByRows };
+
   Tensor() = default;
-  Tensor(BufferPool& pool, DType dtype, int height, int width, int channels)
-      : dtype(dtype),
-        height(height),
-        width(width),
-        channels(channels),
-        lease_(pool.take(elements() * size_of(dtype))) {}
+  Tensor(BufferPool& pool, DType dtype, int height, int width, int channels, Supply supply = Supply::kWhole)
+      : dtype(dtype), height(height), width(width), channels(channels), lease_(pool.take(bytes())) {
+    if (supply == Supply::kWhole) supply_rows(height);
+  }
 
   std::size_t positions() const { return static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
   std::size_t elements() const { return positions() * static_cast<std::size_t>(channels); }
@@ -28,15 +30,21 @@ class Tensor {
   T* as() const {
     return lease_.as<T>();
   }
-  // Gives the memory of the rows above `end` back to the system; what is in them is lost.
-  void release_rows(int end) {
-    if (end > 0) lease_.release(static_cast<std::size_t>(end) * width * channels * size_of(dtype));
-  }
+  std::size_t bytes() const { return elements() * size_of(dtype); }
+  // Has the pool put pages that it has under the rows above `end`, which are written next.
+  void supply_rows(int end) { lease_.supply(bytes_above(end)); }
+  // Gives the pages under the rows above `end` to the pool; what is in them is lost.
+  void give_rows(int end) { lease_.give(bytes_above(end)); }
 
   DType dtype = DType::kU8;
   int height = 0, width = 0, channels = 0;
 
  private:
+  std::size_t bytes_above(int end) const {
+    return static_cast<std::size_t>(std::max(0, end)) * static_cast<std::size_t>(width) *
+           static_cast<std::size_t>(channels) * size_of(dtype);
+  }
+
   BufferPool::Lease lease_;
 };
 

@@ -158,7 +158,7 @@ class Codec:
     def release(self) -> None:
         """Frees the memory that the codec keeps so that its next calls need not allocate it.
 
-        On the CPU that is up to 256 MB a model; on a GPU all codecs together keep up to a sixteenth of its memory. The
+        On the CPU that is up to 512 MB a model; on a GPU all codecs together keep up to a sixteenth of its memory. The
         codec can be used as before, and what calls in other threads use stays theirs.
 
         Raises:
