@@ -13,8 +13,9 @@
 
 namespace treenet {
 
-// Keeps returned buffers, and pages of those that it does not keep, up to `kept_bytes` in all, and hands them out
-// again. Safe for many threads.
+// Keeps returned buffers, and pages of large ones without them, and hands both out again. As long as a large one is in
+// use it keeps all, which is soon wanted again, and no more than there was at once; then up to `kept_bytes`. Safe for
+// many threads.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
   // Gives its buffer back when it goes. Keeps the pool alive.
