@@ -66,6 +66,12 @@ BufferPool::Lease BufferPool::take(std::size_t size) {
   return Lease(shared_from_this(), AlignedBuffer(size), true);
 }
 
+void BufferPool::trim() {
+  if (origin_.is_forked_child()) return;
+  const std::lock_guard lock(mutex_);
+  settle();
+}
+
 void BufferPool::release() {
   if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);

@@ -58,7 +58,9 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   // At least `size` bytes, contents arbitrary.
   Lease take(std::size_t size);
 
-  // Frees the buffers that are kept.
+  // Gives back what is kept beyond the limit, where a call knows that it needs no more of it.
+  void trim();
+  // Frees all that is kept.
   void release();
 
  private:

@@ -9,8 +9,8 @@ namespace treenet::cpu {
 namespace {
 
 // Of images that go by bands.
-constexpr int kSynthesisBand = 1024;  // rows of a level's output
-constexpr int kAnalysisBand = 64;     // rows of the leaves
+constexpr int kSynthesisBand = 512;  // rows of a level's output
+constexpr int kAnalysisBand = 64;    // rows of the leaves
 
 }  // namespace
 
@@ -143,6 +143,7 @@ void Networks::synthesise(Latents decoded, int quality, const Plane& pixels, Tra
       record(*trace, "synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), inputs[i].tensor);
     }
   }
+  buffers_->trim();  // the pixels are the caller's, and need pages of their own
   const Plane input = plane(inputs[0].tensor);
   share_rows(1, 0, pixels.height, 2 * input.width, kernels_.up_tile_columns, [&](int, const Tile& tile, int) {
     kernels_.residual_up_output(packed_.synthesis[kLevels - 1][0], packed_.output, input, pixels, tile,
