@@ -29,7 +29,8 @@ def test_dry_run(script, benchmark_script, tmp_path, capsys):
     assert {call["task"] for call in record["blocks"]["calls"]} == {"compress", "decompress"}
     assert len(record["compiled_blocks"]) == len(record["blocks"]["stages"]) - 2
     assert all(row["float16 channels_last, compiled"] > 0 for row in record["compiled_blocks"])
-    text = benchmark_script("gpu.report").text(record)
+    report = benchmark_script("gpu.report")
+    text = report.in_short(record) + report.kernels(record)
     assert "| several threads | 6 of 6 |" in text
     assert "| decompress: synthesis.level3 and output | " in text
     assert "| compress: hyper analysis | " in text
