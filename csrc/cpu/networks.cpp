@@ -160,12 +160,12 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
                       : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
                                                     : kernels_.residual_up_u8_s16;
   const int height = 2 * inputs[0].tensor.height, width = 2 * inputs[0].tensor.width;
-  Level outputs_level = begin_level(nodes, wide ? DType::kI16 : DType::kU8, height, width);
+  Level running = begin_level(nodes, wide ? DType::kI16 : DType::kU8, height, width);
   const auto bytes_of = [](const std::vector<Features>& all) { return all.size() * all[0].tensor.bytes(); };
-  const bool by_bands = go_by_bands(bytes_of(inputs), bytes_of(outputs_level.outputs));
-  while (outputs_level.done < height) {
-    const int end = by_bands ? std::min(height, outputs_level.done + kSynthesisBand) : height;
-    run_rows(outputs_level, end, kernels_.up_tile_columns,
+  const bool by_bands = go_by_bands(bytes_of(inputs), bytes_of(running.outputs));
+  while (running.done < height) {
+    const int end = by_bands ? std::min(height, running.done + kSynthesisBand) : height;
+    run_rows(running, end, kernels_.up_tile_columns,
              [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
                kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), out, tile, sums, scratch);
              });
@@ -173,7 +173,7 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
     // The next row needs at most five input rows above its own, where four are computed together (conv3x3.h).
     for (Features& input : inputs) input.tensor.give_rows(end / 2 - 5);
   }
-  std::vector<Features> outputs = end_level(std::move(outputs_level));
+  std::vector<Features> outputs = end_level(std::move(running));
   for (int node = 0; trace != nullptr && node < nodes; ++node) {
     record(*trace, "synthesis.level" + std::to_string(level) + "." + std::to_string(node), outputs[node].tensor);
   }
