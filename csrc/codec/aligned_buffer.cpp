@@ -54,6 +54,13 @@ AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
   if (data_ == nullptr) throw std::bad_alloc();
 }
 
+void AlignedBuffer::discard([[maybe_unused]] std::size_t begin, [[maybe_unused]] std::size_t end) noexcept {
+#if defined(__linux__)
+  // Where the system does not take the pages, they stay: nothing depends on it.
+  if (begin < end) static_cast<void>(madvise(as<std::uint8_t>() + begin, end - begin, MADV_DONTNEED));
+#endif
+}
+
 AlignedBuffer::~AlignedBuffer() {
 #if defined(__linux__)
   if (is_mapping()) {

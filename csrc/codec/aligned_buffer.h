@@ -37,11 +37,20 @@ class AlignedBuffer {
     return static_cast<const T*>(data_);
   }
   std::size_t size() const { return size_; }
-  // Whether it is of whole huge pages, a multiple of kHugePage that begins at one.
+  // Whether its memory is of whole huge pages, as many as `size` bytes need, and begins at one.
   bool is_mapping() const { return is_mapping(size_); }
   static bool is_mapping(std::size_t size);
-  // How many bytes are its own then, at least `size`.
+  // How many bytes these pages have, at least `size`.
   std::size_t mapped_bytes() const { return (size_ + kHugePage - 1) / kHugePage * kHugePage; }
+  // How many bytes of memory it holds.
+  std::size_t held_bytes() const { return is_mapping() ? mapped_bytes() : size_; }
+  // Gives the memory of a mapping's bytes [begin, end), whole huge pages, back to the system; what is in it is lost.
+  void discard(std::size_t begin, std::size_t end) noexcept;
+  // Leaves its memory to itself, where it may no longer be the process's to free.
+  void abandon() noexcept {
+    data_ = nullptr;
+    size_ = 0;
+  }
 
  private:
   void* data_ = nullptr;

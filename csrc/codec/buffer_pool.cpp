@@ -4,19 +4,26 @@
 #include <cstdint>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
+// GCC has a macro of its own, older versions of Clang a feature.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TREENET_WATCHED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(TREENET_WATCHED)
+#define TREENET_WATCHED
+#endif
+#if defined(TREENET_WATCHED)
 #include <sanitizer/asan_interface.h>
 #endif
 
 namespace treenet {
 
-static_assert(PageStock::kPage == AlignedBuffer::kHugePage);
-
 namespace {
 
 // Of small buffers nothing is given, but the address sanitizer reports who uses what would have been.
 void watch([[maybe_unused]] void* begin, [[maybe_unused]] std::size_t bytes, [[maybe_unused]] bool usable) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TREENET_WATCHED)
   if (usable) {
     ASAN_UNPOISON_MEMORY_REGION(begin, bytes);
   } else {
@@ -31,16 +38,25 @@ void BufferPool::Lease::supply(std::size_t size) {
   if (!pool_ || !buffer_.is_mapping() || pool_->origin_.is_forked_child()) return;
   const std::size_t end = (size + PageStock::kPage - 1) / PageStock::kPage * PageStock::kPage;
   if (end <= supplied_) return;
-  pool_->pages_.put(buffer_.as<std::uint8_t>() + supplied_, end - supplied_);
+  try {
+    pool_->pages_.put(buffer_, supplied_, end);
+  } catch (const std::bad_alloc&) {
+    std::exchange(pool_, nullptr)->abandon(std::move(buffer_));
+    throw;
+  }
   supplied_ = end;
 }
 
 void BufferPool::Lease::give(std::size_t size) {
-  if (!pool_ || pool_->origin_.is_forked_child()) return;
+  if (!pool_) return;
   if (!buffer_.is_mapping()) return watch(buffer_.as<void>(), std::min(size, buffer_.size()), false);
   const std::size_t end = size / PageStock::kPage * PageStock::kPage;
   if (end <= given_) return;
-  pool_->pages_.take(buffer_.as<std::uint8_t>() + given_, end - given_);
+  if (pool_->origin_.is_forked_child()) {
+    buffer_.discard(given_, end);
+  } else {
+    pool_->pages_.take(buffer_, given_, end);
+  }
   given_ = end;
 }
 
@@ -56,10 +72,15 @@ BufferPool::Lease BufferPool::take(std::size_t size) {
     if (best != free_.size()) return lease(remove(best), false);
     if (AlignedBuffer::is_mapping(size)) {
       // None fits, but their pages do.
-      for (std::size_t i = free_.size(); i-- > 0 && pages_.bytes() < size;) {
+      for (std::size_t i = free_.size(); i-- > 0 && pages_.is_usable() && pages_.bytes() < size;) {
         if (!free_[i].is_mapping()) continue;
         keep_pages(remove(i));
       }
+    }
+    try {
+      return lease(AlignedBuffer(size), true);
+    } catch (const std::bad_alloc&) {
+      free_all();  // what is kept is less needed
     }
     return lease(AlignedBuffer(size), true);
   }
@@ -69,12 +90,16 @@ BufferPool::Lease BufferPool::take(std::size_t size) {
 void BufferPool::trim() {
   if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);
-  settle();
+  settle(kept_limit_);
 }
 
 void BufferPool::release() {
   if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);
+  free_all();
+}
+
+void BufferPool::free_all() noexcept {
   free_.clear();
   kept_ = 0;
   pages_.trim(0);
@@ -84,26 +109,32 @@ void BufferPool::give_back(AlignedBuffer buffer, std::size_t given, std::size_t 
   if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);
   if (buffer.is_mapping()) {
-    --mappings_in_use_;
+    large_in_use_ -= buffer.held_bytes();
   } else {
     watch(buffer.as<void>(), buffer.size(), true);
   }
   if (!buffer.is_mapping() || (given == 0 && supplied == buffer.mapped_bytes())) {
     try {
-      const std::size_t size = buffer.size();
+      const std::size_t bytes = buffer.held_bytes();
       free_.push_back(std::move(buffer));
-      kept_ += size;
+      kept_ += bytes;
     } catch (const std::bad_alloc&) {
       // Without room to remember it, the buffer is freed instead of kept.
     }
   } else {
-    keep_pages(buffer, given, supplied);
+    pages_.take(buffer, std::min(given, supplied), supplied);
   }
-  if (mappings_in_use_ == 0) settle();
+  settle(std::max(kept_limit_, large_in_use_));
+}
+
+void BufferPool::abandon(AlignedBuffer buffer) noexcept {
+  const std::lock_guard lock(mutex_);
+  large_in_use_ -= buffer.held_bytes();
+  buffer.abandon();
 }
 
 BufferPool::Lease BufferPool::lease(AlignedBuffer buffer, bool is_new) {
-  if (buffer.is_mapping()) ++mappings_in_use_;
+  if (buffer.is_mapping()) large_in_use_ += buffer.held_bytes();
   return Lease(shared_from_this(), std::move(buffer), is_new);
 }
 
@@ -111,24 +142,21 @@ AlignedBuffer BufferPool::remove(std::size_t i) noexcept {
   AlignedBuffer buffer = std::move(free_[i]);
   free_[i] = std::move(free_.back());
   free_.pop_back();
-  kept_ -= buffer.size();
+  kept_ -= buffer.held_bytes();
   return buffer;
 }
 
 void BufferPool::keep_pages(AlignedBuffer buffer) noexcept {
-  if (buffer.is_mapping()) keep_pages(buffer, 0, buffer.mapped_bytes());
-}
-void BufferPool::keep_pages(AlignedBuffer& buffer, std::size_t begin, std::size_t end) noexcept {
-  if (begin < end) pages_.take(buffer.as<std::uint8_t>() + begin, end - begin);
+  if (buffer.is_mapping()) pages_.take(buffer, 0, buffer.mapped_bytes());
 }
 
-void BufferPool::settle() noexcept {
-  while (kept_ > kept_limit_) {
+void BufferPool::settle(std::size_t limit) noexcept {
+  while (kept_ > limit) {
     const auto largest =
         std::max_element(free_.begin(), free_.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
     keep_pages(remove(static_cast<std::size_t>(largest - free_.begin())));
   }
-  pages_.trim(kept_limit_ - kept_);
+  pages_.trim(limit - kept_);
 }
 
 }  // namespace treenet

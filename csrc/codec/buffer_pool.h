@@ -13,9 +13,8 @@
 
 namespace treenet {
 
-// Keeps returned buffers, and pages of large ones without them, and hands both out again. As long as a large one is in
-// use it keeps all, which is soon wanted again, and no more than there was at once; then up to `kept_bytes`. Safe for
-// many threads.
+// Keeps returned buffers, and pages of large ones without them, and hands both out again: up to `kept_bytes`, and while
+// large buffers are in use as much as these hold, as it is soon wanted again. Safe for many threads.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
   // Gives its buffer back when it goes. Keeps the pool alive.
@@ -38,7 +37,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
       return const_cast<AlignedBuffer&>(buffer_).as<T>();
     }
     // For large buffers: puts pages that the pool has under the first `size` bytes, as far as this has not been done;
-    // before they are written. Without it the system has to find and clear some.
+    // before they are written. Without it the system has to find and clear some. Throws std::bad_alloc if the buffer is
+    // lost by it, which is empty then.
     void supply(std::size_t size);
     // Gives the pages of the first `size` bytes to the pool; what is in them is lost.
     void give(std::size_t size);
@@ -66,19 +66,20 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
  private:
   // Of a mapping [given, supplied) has pages.
   void give_back(AlignedBuffer buffer, std::size_t given, std::size_t supplied) noexcept;
+  void abandon(AlignedBuffer buffer) noexcept;
   // With the lock:
   Lease lease(AlignedBuffer buffer, bool is_new);
   AlignedBuffer remove(std::size_t i) noexcept;  // from those that are kept
   void keep_pages(AlignedBuffer buffer) noexcept;
-  void keep_pages(AlignedBuffer& buffer, std::size_t begin, std::size_t end) noexcept;  // of a part of it
-  void settle() noexcept;                                                               // to what is kept between calls
+  void settle(std::size_t limit) noexcept;  // to what is to be kept
+  void free_all() noexcept;
 
   const Origin origin_;  // a forked child allocates and frees, and leaves the lock alone
   const std::size_t kept_limit_;
   std::mutex mutex_;
   std::vector<AlignedBuffer> free_;
-  std::size_t kept_ = 0;  // bytes of them
-  int mappings_in_use_ = 0;
+  std::size_t kept_ = 0;          // bytes that they hold
+  std::size_t large_in_use_ = 0;  // bytes that leased mappings hold
   PageStock pages_;
 };
 

@@ -1,12 +1,16 @@
 #include "codec/page_stock.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 
 #if defined(__linux__)
 #include <sys/mman.h>
 #if !defined(MREMAP_DONTUNMAP)
 #define MREMAP_DONTUNMAP 4  // linux/mman.h
+#endif
+#if !defined(MAP_FIXED_NOREPLACE)
+#define MAP_FIXED_NOREPLACE 0x100000  // linux/mman.h
 #endif
 #endif
 
@@ -16,77 +20,83 @@ namespace treenet {
 
 namespace {
 
-constexpr std::size_t kShelves = std::size_t{4} << 10;  // 8 GiB of addresses
+constexpr int kMapping = MAP_PRIVATE | MAP_ANONYMOUS;
 
-bool map_at(void* place) noexcept {
-  return mmap(place, PageStock::kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-              -1, 0) != MAP_FAILED;
-}
+enum class Moved {
+  kYes,
+  kNo,
+  kNever,  // the system cannot
+  kLost,   // nor is the target the process's any more
+};
 
-// Moves what is under one page's addresses; both places stay mapped. kLost: the target could not be kept so.
-enum class Moved { kYes, kNo, kLost };
-Moved move_page(void* from, void* to) noexcept {
-  if (mremap(from, PageStock::kPage, PageStock::kPage, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) !=
-      MAP_FAILED) {
+// Moves what is under one page's addresses; both places stay mapped, the one it came from without memory. The target's
+// protection is for when it has to be mapped again.
+Moved move_page(void* from, void* to, int protection) noexcept {
+  constexpr std::size_t kPage = PageStock::kPage;
+  if (mremap(from, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != MAP_FAILED) {
     return Moved::kYes;
   }
-  return map_at(to) ? Moved::kNo : Moved::kLost;  // it may have been unmapped before the move failed
-}
-
-void give_to_system(void* begin, std::size_t bytes) noexcept {
-  // Where the system does not take the pages, they stay: nothing depends on it.
-  if (bytes != 0) static_cast<void>(madvise(begin, bytes, MADV_DONTNEED));
+  if (errno != ENOMEM && errno != EAGAIN) return Moved::kNever;
+  // Without memory, or leave to have it, the system may have unmapped the target before it failed, and another thread
+  // may have the addresses by now.
+  void* const again = mmap(to, kPage, protection, kMapping | MAP_FIXED_NOREPLACE, -1, 0);
+  if (again == to) return Moved::kNo;
+  if (again != MAP_FAILED) munmap(again, kPage);
+  return Moved::kLost;
 }
 
 }  // namespace
 
-PageStock::~PageStock() {
-  if (shelves_ != nullptr) munmap(shelves_, room_ * kPage);
-}
-
-bool PageStock::has_shelves() noexcept {
-  if (shelves_ == nullptr && usable_) {
-    // One more page, of which what lies before the first whole one is lost.
-    void* const memory = mmap(nullptr, (kShelves + 1) * kPage, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    usable_ = memory != MAP_FAILED;
-    if (usable_) {
-      const auto address = reinterpret_cast<std::uintptr_t>(memory);
-      const std::uintptr_t first = (address + kPage - 1) / kPage * kPage, end = first + kShelves * kPage;
-      shelves_ = reinterpret_cast<std::uint8_t*>(first);
-      room_ = kShelves;
-      if (first > address) munmap(memory, first - address);
-      if (const std::size_t behind = address + (kShelves + 1) * kPage - end; behind > 0) {
-        munmap(reinterpret_cast<void*>(end), behind);
-      }
-    }
+// Addresses that nobody may use count as no memory, whatever the system's rules for promising more than it has.
+bool PageStock::has_place() noexcept {
+  if (count_ < shelves_.size() * kShelfPages) return true;
+  constexpr std::size_t kBytes = kShelfPages * kPage;
+  // One more page, of which what lies before the first whole one is not used, nor what lies behind the last one.
+  void* const memory = mmap(nullptr, kBytes + kPage, PROT_NONE, kMapping | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t begin = (address + kPage - 1) / kPage * kPage, end = begin + kBytes;
+  if (begin > address) munmap(memory, begin - address);
+  if (address + kBytes + kPage > end) munmap(reinterpret_cast<void*>(end), address + kBytes + kPage - end);
+  try {
+    shelves_.push_back({reinterpret_cast<std::uint8_t*>(begin)});
+  } catch (const std::bad_alloc&) {
+    munmap(reinterpret_cast<void*>(begin), kBytes);
+    return false;
   }
-  return usable_;
+  return true;
 }
 
-void PageStock::take(void* begin, std::size_t bytes) noexcept {
+void PageStock::remove_last_shelf() noexcept {
+  const std::size_t first = (shelves_.size() - 1) * kShelfPages;
+  const Shelf shelf = shelves_.back();
+  if (shelf.owned) {
+    munmap(shelf.begin, kShelfPages * kPage);
+  } else if (count_ > first) {
+    munmap(shelf.begin, (count_ - first) * kPage);
+  }
+  shelves_.pop_back();
+  count_ = std::min(count_, first);
+}
+
+void PageStock::take(AlignedBuffer& buffer, std::size_t begin, std::size_t end) noexcept {
   const std::lock_guard lock(mutex_);
-  auto* from = static_cast<std::uint8_t*>(begin);
-  std::uint8_t* const end = from + bytes;
-  for (; from < end && has_shelves() && count_ < room_; from += kPage) {
-    const Moved moved = move_page(from, shelf(count_));
-    if (moved != Moved::kYes) {
-      usable_ = false;  // a system that cannot will not learn it
-      if (moved == Moved::kLost) room_ = count_;
-      break;
-    }
+  for (; begin < end && usable_ && has_place(); begin += kPage) {
+    const Moved moved = move_page(buffer.as<std::uint8_t>() + begin, place(count_), PROT_NONE);
+    if (moved == Moved::kLost) shelves_.back().owned = false;
+    usable_ = moved == Moved::kYes || moved == Moved::kNo;
+    if (moved != Moved::kYes) break;
     ++count_;
   }
-  give_to_system(from, static_cast<std::size_t>(end - from));
+  buffer.discard(begin, end);
 }
 
-void PageStock::put(void* begin, std::size_t bytes) {
+void PageStock::put(AlignedBuffer& buffer, std::size_t begin, std::size_t end) {
   const std::lock_guard lock(mutex_);
-  auto* to = static_cast<std::uint8_t*>(begin);
-  for (std::uint8_t* const end = to + bytes; to < end && count_ > 0; to += kPage) {
-    const Moved moved = move_page(shelf(count_ - 1), to);
+  for (; begin < end && count_ > 0; begin += kPage) {
+    const Moved moved = move_page(place(count_ - 1), buffer.as<std::uint8_t>() + begin, PROT_READ | PROT_WRITE);
     if (moved == Moved::kLost) throw std::bad_alloc();
-    if (moved == Moved::kNo) break;
+    if (moved != Moved::kYes) break;
     --count_;
   }
 }
@@ -94,16 +104,18 @@ void PageStock::put(void* begin, std::size_t bytes) {
 void PageStock::trim(std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   const std::size_t kept = std::min(count_, bytes / kPage);
-  if (kept < count_) give_to_system(shelf(kept), (count_ - kept) * kPage);
+  while (shelves_.size() > (kept + kShelfPages - 1) / kShelfPages) remove_last_shelf();
+  // Of the last one that stays. Where the system does not take pages they stay: nothing depends on it.
+  if (kept < count_) static_cast<void>(madvise(place(kept), (count_ - kept) * kPage, MADV_DONTNEED));
   count_ = kept;
 }
 
 #else
 
-PageStock::~PageStock() = default;
-bool PageStock::has_shelves() noexcept { return false; }
-void PageStock::take(void*, std::size_t) noexcept {}
-void PageStock::put(void*, std::size_t) {}
+bool PageStock::has_place() noexcept { return false; }
+void PageStock::remove_last_shelf() noexcept {}
+void PageStock::take(AlignedBuffer&, std::size_t, std::size_t) noexcept {}
+void PageStock::put(AlignedBuffer&, std::size_t, std::size_t) {}
 void PageStock::trim(std::size_t) noexcept {}
 
 #endif
@@ -111,6 +123,11 @@ void PageStock::trim(std::size_t) noexcept {}
 std::size_t PageStock::bytes() const {
   const std::lock_guard lock(mutex_);
   return count_ * kPage;
+}
+
+bool PageStock::is_usable() const {
+  const std::lock_guard lock(mutex_);
+  return usable_;
 }
 
 }  // namespace treenet

@@ -6,37 +6,52 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <vector>
+
+#include "codec/aligned_buffer.h"
 
 namespace treenet {
 
-// Whole huge pages of anonymous private mappings; on systems without mremap's MREMAP_DONTUNMAP (Linux 5.7) it takes
-// none. Safe for many threads.
+// Whole huge pages of AlignedBuffer's mappings; on systems without mremap's MREMAP_DONTUNMAP (Linux 5.7) it takes none.
+// Safe for many threads.
 class PageStock {
  public:
-  static constexpr std::size_t kPage = std::size_t{2} << 20;
+  static constexpr std::size_t kPage = AlignedBuffer::kHugePage;
 
   PageStock() = default;
   PageStock(const PageStock&) = delete;
   PageStock& operator=(const PageStock&) = delete;
-  ~PageStock();
+  ~PageStock() { trim(0); }
 
-  // Takes the pages under [begin, begin + bytes), a multiple of kPage as is `begin`. The addresses stay valid, what was
+  // Takes the pages under bytes [begin, end) of a mapping, both multiples of kPage. The addresses stay valid, what was
   // there is lost. What cannot be taken goes back to the system.
-  void take(void* begin, std::size_t bytes) noexcept;
-  // Puts pages under as much of the range as there are, from its begin on; what was there is lost. The rest has
-  // pages from the system once it is written. Throws std::bad_alloc if the range is lost to the process.
-  void put(void* begin, std::size_t bytes);
+  void take(AlignedBuffer& buffer, std::size_t begin, std::size_t end) noexcept;
+  // Puts pages under as much of bytes [begin, end) as there are, from `begin` on; what was there is lost. The rest has
+  // pages from the system once it is written. Throws std::bad_alloc if some of the range is lost to the process: the
+  // buffer must be abandoned then.
+  void put(AlignedBuffer& buffer, std::size_t begin, std::size_t end);
   // Gives back all but so many bytes.
   void trim(std::size_t bytes) noexcept;
   std::size_t bytes() const;
+  // False once the system has shown that it moves no pages.
+  bool is_usable() const;
 
  private:
-  std::uint8_t* shelf(std::size_t page) const { return shelves_ + page * kPage; }
-  bool has_shelves() noexcept;
+  // Addresses for kShelfPages pages. The pages fill one shelf after the other.
+  struct Shelf {
+    std::uint8_t* begin;
+    bool owned = true;  // all of it, to be unmapped
+  };
+  static constexpr std::size_t kShelfPages = 64;
+  std::uint8_t* place(std::size_t page) const {
+    return shelves_[page / kShelfPages].begin + page % kShelfPages * kPage;
+  }
+  bool has_place() noexcept;  // for one more page
+  void remove_last_shelf() noexcept;
 
   mutable std::mutex mutex_;
-  std::uint8_t* shelves_ = nullptr;  // addresses; of room_ pages, of which the first count_ are there
-  std::size_t count_ = 0, room_ = 0;
+  std::vector<Shelf> shelves_;
+  std::size_t count_ = 0;  // pages
   bool usable_ = true;
 };
 

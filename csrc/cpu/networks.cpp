@@ -80,11 +80,13 @@ std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Tr
   const bool by_bands = trace == nullptr && go_by_bands(bytes(0), bytes(1));
   constexpr int kLeaves = kLevels - 1;
   while (levels[kLeaves].done < height(kLeaves)) {
-    // Row i needs rows 2i - 3 to 2i + 3 of the level above; of four that are computed together (conv3x3.h) all do.
+    // Row i needs rows 2i - 3 to 2i + 3 of the level above; of two that are computed together (conv3x3.h) both do, and
+    // the next band begins with an even row.
     std::array<int, kLevels> end;
     end[kLeaves] = by_bands ? std::min(height(kLeaves), levels[kLeaves].done + kAnalysisBand) : height(kLeaves);
     for (int k = kLeaves; k > 0; --k) end[k - 1] = std::min(height(k - 1), 2 * end[k] + 8);
     for (int k = 0; k < kLevels; ++k) {
+      if (levels[k].done == end[k]) continue;  // the upper levels may be whole before the leaves
       if (levels[k].done == 0) levels[k] = begin_level(1 << k, DType::kI16, height(k), width(k));
       const auto kernel = k == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
       run_rows(levels[k], end[k], kernels_.down_tile_columns,

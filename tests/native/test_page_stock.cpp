@@ -1,5 +1,9 @@
-// Pages that move between mappings, and the pool that has them moved.
+// Pages that move between mappings, and the pool that has them moved: on Linux, as nowhere else any do.
+#if defined(__linux__)
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -27,18 +31,29 @@ bool holds(AlignedBuffer& buffer, std::size_t page, std::uint8_t value) {
 }
 // How many bytes of it have memory.
 std::size_t resident(const void* begin, std::size_t bytes) {
-  std::vector<unsigned char> pages(bytes / 4096);
+  const auto page_size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages(bytes / page_size);
   if (mincore(const_cast<void*>(begin), bytes, pages.data()) != 0) return 0;
-  return 4096 * static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](auto page) { return page & 1; }));
+  return page_size *
+         static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](auto page) { return page & 1; }));
 }
 
-// Whether this system can move pages; where it cannot, a stock is always empty.
+// Whether this system can move pages, asked of itself; where it cannot, a stock is always empty.
 bool moves_pages() {
-  AlignedBuffer buffer(2 * kPage);
-  PageStock stock;
-  fill(buffer, 0, 1);
-  stock.take(buffer.as<void>(), kPage);
-  return stock.bytes() != 0;
+  constexpr int kDontUnmap = 4;  // MREMAP_DONTUNMAP, in linux/mman.h
+  const auto map = [] { return mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); };
+  void *const from = map(), *const to = map();
+  const bool moves = mremap(from, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED | kDontUnmap, to) == to;
+  munmap(from, kPage);
+  munmap(to, kPage);
+  if (!moves) {
+    AlignedBuffer buffer(2 * kPage);
+    PageStock stock;
+    stock.take(buffer, 0, kPage);
+    CHECK_EQUAL(stock.bytes(), 0u);
+    CHECK(!stock.is_usable());
+  }
+  return moves;
 }
 
 TEST("large buffers are mappings of whole huge pages") {
@@ -54,12 +69,12 @@ TEST("what is taken is put elsewhere, and the addresses it had can be used") {
   AlignedBuffer from(3 * kPage), to(4 * kPage);
   PageStock stock;
   for (std::size_t page = 0; page < 3; ++page) fill(from, page, static_cast<std::uint8_t>(page + 1));
-  stock.take(from.as<void>(), 2 * kPage);
+  stock.take(from, 0, 2 * kPage);
   CHECK_EQUAL(stock.bytes(), 2 * kPage);
   CHECK(holds(from, 0, 0));  // new pages, as it is read
   CHECK(holds(from, 2, 3));
   fill(from, 1, 9);
-  stock.put(to.as<std::uint8_t>() + kPage, 3 * kPage);  // more than there are
+  stock.put(to, kPage, 4 * kPage);  // more than there are
   CHECK_EQUAL(stock.bytes(), 0u);
   CHECK(holds(to, 0, 0));
   CHECK(holds(to, 1, 2));
@@ -74,14 +89,96 @@ TEST("a stock is trimmed, and gives all back when it goes") {
   for (std::size_t page = 0; page < 4; ++page) fill(from, page, 7);
   {
     PageStock stock;
-    stock.take(from.as<void>(), 4 * kPage);
+    stock.take(from, 0, 4 * kPage);
     CHECK_EQUAL(resident(from.as<void>(), 4 * kPage), 0u);
     stock.trim(kPage + 1);
     CHECK_EQUAL(stock.bytes(), kPage);
-    stock.put(to.as<void>(), 2 * kPage);
+    stock.put(to, 0, 2 * kPage);
     CHECK_EQUAL(resident(to.as<void>(), 4 * kPage), kPage);
   }
   CHECK(holds(to, 0, 7));
+}
+
+// More than the addresses that are had at a time, of 64 pages.
+TEST("a stock of many pages is filled, trimmed and emptied") {
+  if (!moves_pages()) return;
+  constexpr std::size_t kPages = 150;
+  AlignedBuffer from(kPages * kPage), to(kPages * kPage);
+  for (std::size_t page = 0; page < kPages; ++page)
+    from.as<std::uint8_t>()[page * kPage] = static_cast<std::uint8_t>(page);
+  PageStock stock;
+  stock.take(from, 0, kPages * kPage);
+  CHECK_EQUAL(stock.bytes(), kPages * kPage);
+  stock.trim(70 * kPage);
+  CHECK_EQUAL(stock.bytes(), 70 * kPage);
+  stock.take(from, 0, 10 * kPage);
+  CHECK_EQUAL(stock.bytes(), 80 * kPage);
+  stock.put(to, 0, kPages * kPage);
+  CHECK_EQUAL(stock.bytes(), 0u);
+  for (std::size_t page = 0; page < 80; ++page) {
+    CHECK_EQUAL(to.as<std::uint8_t>()[page * kPage], page < 10 ? 0 : 79 - page);  // the last one taken comes first
+  }
+}
+
+// In a child, whose address space may not grow: no more pages can be taken, and the memory goes back to the system.
+TEST("a stock without addresses for its pages takes none") {
+  if (!moves_pages()) return;
+  AlignedBuffer buffer(4 * kPage);
+  for (std::size_t page = 0; page < 4; ++page) fill(buffer, page, 7);
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit nothing{1, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_AS, &nothing) != 0) _exit(2);
+    PageStock stock;
+    stock.take(buffer, 0, 4 * kPage);
+    _exit(stock.bytes() == 0 && resident(buffer.as<void>(), 4 * kPage) == 0 && stock.is_usable() ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK_EQUAL(WEXITSTATUS(status), 0);
+}
+
+// What is not the process's own any more is neither used nor freed.
+TEST("an abandoned buffer is left alone") {
+  AlignedBuffer buffer(2 * kPage);
+  auto* const memory = buffer.as<std::uint8_t>();
+  buffer.abandon();
+  CHECK_EQUAL(buffer.size(), 0u);
+  {
+    const AlignedBuffer gone = std::move(buffer);
+  }
+  memory[0] = 1;
+  CHECK_EQUAL(munmap(memory, 2 * kPage), 0);
+}
+
+TEST("what a pool keeps while a large buffer is in use is limited by what that holds") {
+  if (!moves_pages()) return;
+  const auto pool = std::make_shared<BufferPool>(2 * kPage);
+  const BufferPool::Lease small = pool->take(3 * kPage);
+  {
+    BufferPool::Lease large = pool->take(12 * kPage);
+    large.supply(12 * kPage);
+    std::memset(large.as<void>(), 5, 12 * kPage);
+  }
+  BufferPool::Lease other = pool->take(6 * kPage);
+  other.supply(6 * kPage);
+  CHECK_EQUAL(resident(other.as<void>(), 6 * kPage), 3 * kPage);
+}
+
+TEST("a forked child gives memory back on the way, too") {
+  const auto pool = std::make_shared<BufferPool>(4 * kPage);
+  BufferPool::Lease lease = pool->take(4 * kPage);
+  std::memset(lease.as<void>(), 5, 4 * kPage);
+  const pid_t child = fork();
+  if (child == 0) {
+    lease.give(3 * kPage);
+    _exit(resident(lease.as<void>(), 4 * kPage) == kPage ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK_EQUAL(WEXITSTATUS(status), 0);
 }
 
 TEST("a pool puts the pages of what was given under what is supplied") {
@@ -124,3 +221,4 @@ TEST("pages of buffers that do not fit serve others, and what is kept between ca
 
 }  // namespace
 }  // namespace treenet
+#endif
