@@ -25,6 +25,7 @@ class Conv3x3 {
   static constexpr bool kMayBeLarge = kByWinograd && std::is_same_v<Activation, std::int16_t>;
   template <int kSlots>
   using Input = Lines<Element, kChannels, kSlots, kMayBeLarge>;
+  using Sums = std::conditional_t<kScale == 1, typename Input<4>::Sums, std::int32_t*>;
   // Whether what lies in lines beyond the columns that count has to be an activation too: the outputs of a tile of 4 x
   // 4 are sums of points that all its inputs are in, and what is not asked for falls out of them only where none wraps.
   static constexpr bool kReadsBeyond = kByWinograd && std::is_same_v<Activation, std::uint8_t>;
@@ -35,7 +36,7 @@ class Conv3x3 {
   // For `columns` columns of the output at most, a multiple of kScale.
   static Conv3x3 make(Arena& arena, std::int32_t columns) {
     Conv3x3 conv;
-    conv.accumulators_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
+    conv.sums_ = arena.take_sums<Sums>(kLongestSpan * kBlock);
     if constexpr (kByWinograd) {
       conv.length_ = padded(columns) * kChannels;
       conv.rows_ = arena.take<std::int32_t>(kRows * kScale * conv.length_);
@@ -46,7 +47,7 @@ class Conv3x3 {
   }
   // What that takes of the arena.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
-    std::size_t bytes = kLongestSpan * kBlock * sizeof(std::int32_t);
+    std::size_t bytes = 2 * kLongestSpan * kBlock * sizeof(std::int32_t);
     if (kByWinograd) {
       bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
                kPoints * kBlock * sizeof(std::int16_t) + Winograd::kSums * kBlock * sizeof(std::int32_t);
@@ -61,8 +62,8 @@ class Conv3x3 {
   // Accumulators of output row `row`, `blocks` blocks from column `begin` on, of `columns` columns. The input's column
   // that the first output column is made from, or its left neighbour rather, is pixel `offset` of its lines.
   template <class Lines>
-  const std::int32_t* span(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
-                           std::int32_t begin, std::int32_t blocks, std::int32_t columns) {
+  Sums span(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row, std::int32_t begin,
+            std::int32_t blocks, std::int32_t columns) {
     const std::int32_t y = row / kScale, part = row % kScale;
     if constexpr (kByWinograd) {
       if (y / kRows != together_) {
@@ -75,8 +76,8 @@ class Conv3x3 {
       }
       if (kept_) return kept_row(y % kRows, part) + static_cast<std::ptrdiff_t>(begin) * kChannels;
     }
-    compute(conv, lines, offset, y, part, begin, blocks, accumulators_);
-    return accumulators_;
+    compute(conv, lines, offset, y, part, begin, blocks, sums_);
+    return sums_;
   }
 
  private:
@@ -87,7 +88,7 @@ class Conv3x3 {
   // Directly, output row `part` of input row y.
   template <class Lines>
   static void compute(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t y, std::int32_t part,
-                      std::int32_t begin, std::int32_t blocks, std::int32_t* to) {
+                      std::int32_t begin, std::int32_t blocks, const Sums& to) {
     decltype(lines.at(0, 0)) taps[9];
     for (int t = 0; t < 9; ++t) taps[t] = lines.at(y - 1 + t / 3, offset + begin / kScale + t % 3);
     lines.template span<kOutputs, 1>(taps, conv.direct, part, blocks, to);
@@ -133,7 +134,7 @@ class Conv3x3 {
     }
   }
 
-  std::int32_t* accumulators_;  // of a span, directly
+  Sums sums_;  // of a span, directly
   // Winograd's: which rows of input positions have their outputs kept, in units of kRows, if they are.
   std::int32_t together_ = -1;
   bool kept_ = false;

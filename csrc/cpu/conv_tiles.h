@@ -4,8 +4,11 @@
 //   tiles[block][16 outputs][step][16 rows][64 bytes]          32 channels, of one byte, of two neighbouring taps of a
 //                                                              3x3 convolution; behind the last one weights are zero
 //   tiles[block][16 outputs][step][low, high][16 rows][64 bytes]   32 channels of s16 as they are: weights for their
-//   low
-//                                                                  bytes, and for their high ones, in sums of their own
+//                                                                  low bytes, and for their high ones, in sums of
+//                                                                  their own
+//   tiles[block][16 outputs][16 rows][64 bytes]                    all taps of a 3x3 convolution of the image: four
+//                                                                  pixels, of four bytes, of each of its lines, of
+//                                                                  which the last one and the rest have zeros
 // What is not of that shape, or of fewer than 16 pixels, goes by blocks.
 //
 // Products of tiles and instructions on vectors wait for each other (they share ports), so nothing is gained by taking
@@ -36,10 +39,13 @@ struct TileSteps {
   int count;
   std::ptrdiff_t stride;
 
-  // Of 32 bytes a pixel, for a 1x1 convolution or a 3x3.
-  static TileSteps of_point(const std::uint8_t* const* taps, std::ptrdiff_t stride) { return {{taps[0]}, 1, stride}; }
-  static TileSteps of_pairs(const std::uint8_t* const* taps, std::ptrdiff_t stride) {
-    return {{taps[0], taps[2], taps[3], taps[5], taps[6], taps[8]}, 6, stride};
+  // Of 32 bytes a pixel, for a 1x1 convolution or a 3x3, of which a step has the first two taps of a line, or the last.
+  static TileSteps of_pairs(const std::uint8_t* const* taps, const PackedConv& conv, std::ptrdiff_t stride) {
+    TileSteps steps{{}, 0, stride};
+    for (int t = 0; t < conv.taps; ++t) {
+      if (t % 3 != 1) steps.from[steps.count++] = taps[t];
+    }
+    return steps;
   }
   // Of s16.
   static TileSteps of_wide(const std::uint8_t* const* taps, const PackedConv& conv, std::ptrdiff_t stride) {
@@ -111,6 +117,21 @@ inline void span_of_bytes(const TileSpan& span, std::int32_t* accumulators) {
   if (tiles % 2 != 0) multiply_bytes<1, kOutputs / kTileSums, kOutputs>(span, tiles - 1, 0, accumulators);
 }
 
+// The image's, whose pixels' taps are gathered first, from 16 bytes of each line.
+template <int kStride>
+inline void span_of_image(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, int pixels,
+                          std::int32_t* accumulators) {
+  constexpr int kLine = 4 * 4, kPixel = 3 * kLine;
+  alignas(64) std::uint8_t gathered[kLongestSpan * kBlockPixels * kPixel + kTileBytes - kPixel];
+  std::uint8_t* to = gathered;
+  for (int p = 0; p < pixels; ++p) {
+    for (int u = 0; u < 3; ++u, to += kLine) std::memcpy(to, taps[3 * u] + p * kStride, kLine);
+  }
+  std::memset(to, 0, kTileBytes - kPixel);  // read with the last pixel
+  const TileSteps steps{{gathered}, 1, kPixel};
+  span_of_bytes<kChannels>(TileSpan(steps, conv, block, pixels), accumulators);
+}
+
 // s16 have sums of low bytes and sums of high ones, and accumulators are low + (high << 8), which takes a pass of its
 // own: what a tile has stored cannot be loaded soon.
 template <int kRow>
@@ -170,15 +191,14 @@ inline void span_of_wide(const TileSpan& span, std::int32_t* accumulators) {
   add_high_sums<kChannels>(accumulators, high, span.pixels, accumulators, kChannels);
 }
 
-// The same in a single step. A product takes 52 cycles, so half of a tile's sums are not stored before the other half
-// is begun.
+// The same in a single step, whose sums stay split. A product takes 52 cycles, so half of a tile's sums are not stored
+// before the other half is begun.
 template <Signs kLow, Signs kHigh>
-inline void span_of_points(const TileSpan& span, std::int32_t* accumulators) {
+inline void span_of_points(const TileSpan& span, const SplitSums& sums) {
   constexpr std::ptrdiff_t kRow = kChannels * sizeof(std::int32_t);
-  alignas(64) std::int32_t high[kLongestSpan * kBlock];
   const auto store_second = [&](int first) {
-    store_tile<2>(accumulators + first * kChannels + kTileSums, kRow);
-    store_tile<3>(high + first * kChannels + kTileSums, kRow);
+    store_tile<2>(sums.low + first * kChannels + kTileSums, kRow);
+    store_tile<3>(sums.high + first * kChannels + kTileSums, kRow);
   };
   for (int tile = 0; tile < span.tiles(); ++tile) {
     const int first = span.first(tile);
@@ -196,11 +216,10 @@ inline void span_of_points(const TileSpan& span, std::int32_t* accumulators) {
     multiply_tiles<kLow, 2, 4, 7>();
     load_tile<5>(span.tile(kTileSums, 1), kTileBytes);
     multiply_tiles<kHigh, 3, 4, 5>();
-    store_tile<0>(accumulators + first * kChannels, kRow);
-    store_tile<1>(high + first * kChannels, kRow);
+    store_tile<0>(sums.low + first * kChannels, kRow);
+    store_tile<1>(sums.high + first * kChannels, kRow);
   }
   store_second(span.first(span.tiles() - 1));
-  add_high_sums<kChannels>(accumulators, high, span.pixels, accumulators, kChannels);
 }
 
 // Lines of s16 x 32 as two planes, of low bytes and of high ones, for 3x3 convolutions: a step has 32 channels of two
@@ -208,6 +227,8 @@ inline void span_of_points(const TileSpan& span, std::int32_t* accumulators) {
 template <int kSlots>
 class SplitLines {
  public:
+  using Sums = SplitSums;  // of a span to 32 outputs
+
   static SplitLines make(Arena& arena, std::int32_t pixels) {
     SplitLines lines;
     lines.plane_ = LineRing<std::uint8_t, kSlots>::rounded(static_cast<std::ptrdiff_t>(pixels) * kChannels);
@@ -228,16 +249,36 @@ class SplitLines {
     }
   }
 
-  const std::uint8_t* at(std::int32_t row, std::int32_t pixel) const {
-    return ring_.at(row) + static_cast<std::ptrdiff_t>(pixel) * kChannels;
+  template <bool kLeaky, class Sums>
+  void requantise(std::int32_t row, std::int32_t pixel, const Sums& sums, const PackedConv& conv) const {
+    std::uint8_t* low = to(row, pixel);
+    requantise_split_block<kLeaky>(sums, conv, low, low + plane_);
   }
+  void zero(std::int32_t row, std::int32_t pixel, std::int32_t count) const {
+    std::uint8_t* low = to(row, pixel);
+    fill(low, static_cast<std::ptrdiff_t>(count) * kChannels, 0);
+    fill(low + plane_, static_cast<std::ptrdiff_t>(count) * kChannels, 0);
+  }
+  void check(std::int32_t, std::int32_t) const {}
 
+  const std::uint8_t* at(std::int32_t row, std::int32_t pixel) const { return to(row, pixel); }
+
+  // The sums of `count` blocks, otherwise as the next one.
+  template <int kOutputs, int kStep>
+  void span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::int32_t count,
+            const SplitSums& sums) const {
+    static_assert(kOutputs == 2 * kTileSums && kBlockPixels == kTileRows);
+    const TileSteps steps = TileSteps::of_pairs(taps, conv, kStep * kChannels);
+    const TileSpan span(steps, conv, block, count * kTileRows);
+    for (std::int32_t k = 0; k < count; ++k) {
+      multiply(span, k * kTileRows, 0, sums.low + k * kBlock, sums.high + k * kBlock);
+    }
+  }
   // As InputLines::span. There is to be room for 16 pixels, and as many are read.
   template <int kOutputs, int kStep>
   void span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::int32_t count,
             std::int32_t* accumulators) const {
-    const TileSteps steps =
-        conv.taps == 1 ? TileSteps::of_point(taps, kStep * kChannels) : TileSteps::of_pairs(taps, kStep * kChannels);
+    const TileSteps steps = TileSteps::of_pairs(taps, conv, kStep * kChannels);
     const TileSpan span(steps, conv, block, count * (kBlock / kOutputs));
     // Sums of 16 pixels and 32 outputs become accumulators while the next ones are multiplied.
     constexpr int kWide = 2 * kTileSums;
@@ -255,6 +296,10 @@ class SplitLines {
   }
 
  private:
+  std::uint8_t* to(std::int32_t row, std::int32_t pixel) const {
+    return ring_.at(row) + static_cast<std::ptrdiff_t>(pixel) * kChannels;
+  }
+
   void multiply(const TileSpan& span, int first, int output, std::int32_t* low, std::int32_t* high) const {
     load_tile<0>(span.bias + output, 0);
     zero_tile<1>();
@@ -287,33 +332,35 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
                       std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
   const int pixels = count * (kBlock / kOutputs);
   constexpr bool kOfPairs = sizeof(Element) == 1 && kStride == kChannels;
-  if ((sizeof(Element) == 1 && !kOfPairs) || conv.tiles == nullptr || pixels < kTileRows) {
+  constexpr bool kOfImage = sizeof(Element) == 1 && kStride == 2 * 4 && kOutputs == kChannels;
+  if ((sizeof(Element) == 1 && !kOfPairs && !kOfImage) || conv.tiles == nullptr || pixels < kTileRows) {
     span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, count, accumulators);
   } else if constexpr (sizeof(Element) == 2) {
     const TileSteps steps = TileSteps::of_wide(taps, conv, kStride != 0 ? kStride : stride);
     const TileSpan span(steps, conv, block, pixels);
     static_assert(kOutputs == kChannels);
     if (steps.count == 1) {
-      span_of_points<Signs::kWeights, Signs::kBoth>(span, accumulators);
+      alignas(64) std::int32_t high[kLongestSpan * kBlock];
+      span_of_points<Signs::kWeights, Signs::kBoth>(span, {accumulators, high});
+      add_high_sums<kChannels>(accumulators, high, pixels, accumulators, kChannels);
     } else {
       span_of_wide(span, accumulators);
     }
+  } else if constexpr (kOfImage) {
+    span_of_image<kStride>(taps, conv, block, pixels, accumulators);
   } else if constexpr (kOfPairs) {
-    const TileSteps steps = TileSteps::of_pairs(taps, kStride);
+    const TileSteps steps = TileSteps::of_pairs(taps, conv, kStride);
     span_of_bytes<kOutputs>(TileSpan(steps, conv, block, pixels), accumulators);
   }
 }
 
 // The norms of `count` blocks of squares (SPEC §2.4). Neither squares nor gamma are signed.
-inline void gamma_span(const std::int16_t* squares, const PackedConv& gamma, std::int32_t count, std::int32_t* norms) {
+using Norms = SplitSums;
+inline void gamma_span(const std::int16_t* squares, const PackedConv& gamma, std::int32_t count, const Norms& norms) {
   const std::uint8_t* tap = bytes(squares);
   constexpr int kStride = kChannels * sizeof(std::int16_t);
-  if (count * kBlockPixels < kTileRows) {
-    span_of_blocks<std::int16_t, kChannels, kStride>(&tap, gamma, 0, 0, count, norms);
-  } else {
-    const TileSteps steps = TileSteps::of_wide(&tap, gamma, kStride);
-    span_of_points<Signs::kNone, Signs::kNone>(TileSpan(steps, gamma, 0, count * kBlockPixels), norms);
-  }
+  const TileSteps steps = TileSteps::of_wide(&tap, gamma, kStride);
+  span_of_points<Signs::kNone, Signs::kNone>(TileSpan(steps, gamma, 0, count * kBlockPixels), norms);
 }
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -9,7 +9,7 @@
 namespace treenet::cpu {
 namespace {
 
-constexpr std::int64_t kPositionsPerPart = 128 * kBlockPixels;
+constexpr std::int64_t kPositionsPerPart = 1536;  // whole blocks of every instruction set
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {  // b > 0
   return a / b - (a % b < 0 ? 1 : 0);

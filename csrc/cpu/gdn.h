@@ -6,8 +6,9 @@
 namespace treenet::cpu::TREENET_ISA {
 
 // The norms n of the accumulators of `blocks` blocks of 12 pixels x 32 channels; `squares` is scratch for as many.
-inline void gdn_norms(const PackedGdn& gdn, const std::int32_t* accumulators, std::int32_t blocks,
-                      std::int16_t* squares, std::int32_t* norms) {
+template <class Sums>
+inline void gdn_norms(const PackedGdn& gdn, const Sums& accumulators, std::int32_t blocks, std::int16_t* squares,
+                      const Norms& norms) {
   for (std::int32_t k = 0; k < blocks; ++k) {
     gdn_squares_block(accumulators + k * kBlock, gdn.magnitude, squares + k * kBlock);
   }

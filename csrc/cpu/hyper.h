@@ -9,11 +9,11 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-inline constexpr std::int32_t kHyperTileColumns = kSpanBlocks * kBlockPixels;  // of a 3x3 convolution's output
-inline constexpr std::int32_t kMaxHyperChannels = 64;                          // of its input
-inline constexpr std::int32_t kParameterChannels = 128;                        // psi and context
+inline constexpr std::int32_t kHyperTileColumns = kLargestSpan * kBlockPixels;  // of a 3x3 convolution's output
+inline constexpr std::int32_t kMaxHyperChannels = 64;                           // of its input
+inline constexpr std::int32_t kParameterChannels = 128;                         // psi and context
 inline constexpr std::int32_t kPsiChannels = 64;
-inline constexpr std::int32_t kParameterPositions = kSpanBlocks * kBlockPixels;  // of one parity, at a time
+inline constexpr std::int32_t kParameterPositions = kLargestSpan * kBlockPixels;  // of one parity, at a time
 
 inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
                         bool shuffle, std::int32_t row_begin, std::int32_t row_end, void* scratch) {
@@ -23,7 +23,7 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
   const std::ptrdiff_t line_length =
       static_cast<std::ptrdiff_t>(stride * (kHyperTileColumns + kBlockPixels) + 3) * channels;
   std::int16_t* lines = arena.take<std::int16_t>(3 * line_length);
-  std::int32_t* accumulators = arena.take<std::int32_t>(kSpanBlocks * kBlock);
+  std::int32_t* accumulators = arena.take<std::int32_t>(kLargestSpan * kBlock);
   std::int16_t* block = arena.take<std::int16_t>(kBlock);
   std::int16_t* result = static_cast<std::int16_t*>(out.data);
   const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(stride) * channels * sizeof(std::int16_t);
@@ -40,7 +40,7 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
       for (int u = 0; u < 3; ++u) {
         for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(lines + u * line_length + v * channels);
       }
-      const std::int32_t blocks = span_blocks(columns);
+      const std::int32_t blocks = span_blocks<kLargestSpan>(columns);
       for (std::int32_t b = 0; b < conv.blocks; ++b) {
         conv_span<std::int16_t, 32, 0>(taps, conv, b, step, blocks, accumulators);
         for (std::int32_t k = 0; k < blocks; ++k) {
@@ -84,7 +84,7 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
   std::int16_t* lines = arena.take<std::int16_t>(5 * kLine * kChannels);
   std::int16_t* features = arena.take<std::int16_t>(kParameterPositions * kParameterChannels);
   std::int16_t* hidden = arena.take<std::int16_t>(kParameterPositions * kParameterChannels);
-  std::int32_t* accumulators = arena.take<std::int32_t>(kSpanBlocks * kBlock);
+  std::int32_t* accumulators = arena.take<std::int32_t>(kLargestSpan * kBlock);
   std::int16_t* block = arena.take<std::int16_t>(kBlock);
   [[maybe_unused]] const MatrixTiles tiles;
 
@@ -102,7 +102,7 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
   for (std::int32_t start = (row + parity) & 1; start < mean.width; start += 2 * kParameterPositions) {
     const std::int32_t left = (mean.width - start + 1) / 2;
     const std::int32_t positions = left < kParameterPositions ? left : kParameterPositions;
-    const std::int32_t blocks = span_blocks(positions);
+    const std::int32_t blocks = span_blocks<kLargestSpan>(positions);
     // Requantises block b of a layer's outputs, to channels 32 b and on of `to`, 128 channels a position.
     const auto store = [&](auto leaky, const PackedConv& conv, std::int32_t b, std::int16_t* to) {
       for (std::int32_t k = 0; k < blocks; ++k) {

@@ -12,6 +12,8 @@ namespace treenet::cpu::TREENET_ISA {
 template <class Element, int kPixel, int kSlots, bool kChecked>
 class InputLines {
  public:
+  using Sums = std::int32_t*;  // of a span
+
   static InputLines make(Arena& arena, std::int32_t pixels) {
     InputLines lines;
     lines.ring_ = LineRing<Element, kSlots>::make(arena, static_cast<std::ptrdiff_t>(pixels) * kPixel);
@@ -24,19 +26,26 @@ class InputLines {
 
   // A line is written where begin() says, and then end() called with how many pixels it has.
   Element* begin(std::int32_t row) const { return ring_.at(row); }
-  void end(std::int32_t row, std::int32_t pixels) {
+  void end(std::int32_t row, std::int32_t pixels) { check(row, pixels); }
+  // Or it is made by these, and then check() called.
+  template <bool kLeaky, class Sums>
+  void requantise(std::int32_t row, std::int32_t pixel, const Sums& sums, const PackedConv& conv) const {
+    requantise_block<kPixel, kLeaky, Element>(sums, conv, 0, 0, ring_.at(row) + offset(pixel));
+  }
+  void zero(std::int32_t row, std::int32_t pixel, std::int32_t count) const {
+    fill(ring_.at(row) + offset(pixel), offset(count), 0);
+  }
+  void check(std::int32_t row, std::int32_t pixels) {
     if constexpr (kChecked) {
-      large_[row & (kSlots - 1)] = !Winograd2x2::takes(ring_.at(row), static_cast<std::ptrdiff_t>(pixels) * kPixel);
+      large_[row & (kSlots - 1)] = !Winograd2x2::takes(ring_.at(row), offset(pixels));
     }
   }
   bool is_large(std::int32_t row) const { return large_[row & (kSlots - 1)]; }
 
-  const Element* at(std::int32_t row, std::int32_t pixel) const {
-    return ring_.at(row) + static_cast<std::ptrdiff_t>(pixel) * kPixel;
-  }
+  const Element* at(std::int32_t row, std::int32_t pixel) const { return ring_.at(row) + offset(pixel); }
   // Zeros from `pixel` on in all lines.
   void clear_from(std::int32_t pixel) const {
-    const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(pixel) * kPixel;
+    const std::ptrdiff_t first = offset(pixel);
     for (int slot = 0; slot < kSlots; ++slot) fill(ring_.at(slot) + first, ring_.length - first, 0);
   }
 
@@ -50,6 +59,8 @@ class InputLines {
   }
 
  private:
+  static std::ptrdiff_t offset(std::int32_t pixel) { return static_cast<std::ptrdiff_t>(pixel) * kPixel; }
+
   LineRing<Element, kSlots> ring_;
   bool large_[kSlots] = {};
 };

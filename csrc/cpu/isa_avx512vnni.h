@@ -31,11 +31,11 @@ inline __m512i multiply_add(__m512i sum, __m512i value, __m512i weight) {
 }
 
 // Eight outputs are half a vector: a lane for each and for the groups of even and of odd number, which are added in the
-// end; so groups are even in number. 24 accumulators of one pixel stay in registers.
+// end; so groups are even in number. The accumulators, of one pixel each, stay in registers.
 template <class Element, int kStride>
 inline void conv_block_narrow(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t* accumulators) {
   static_assert(kStride != 0);
-  constexpr int kOutputs = 8, kPixels = 24;
+  constexpr int kOutputs = 8, kPixels = kBlockPixels % 12 == 0 ? 24 : 16;
   const __m512i in_turn = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i bias = _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(conv.bias)));
@@ -65,13 +65,13 @@ inline void conv_block_narrow(const std::uint8_t* const* taps, const PackedConv&
   }
 }
 
-// 24 accumulators stay in registers: 12 pixels x 2 vectors, or 6 x 4. A group costs their VNNI instructions, as many
-// broadcasts (load ports) as pixels and 2 or 4 weight loads. Where pixels of 32 channels lie one or two apart, a tap's
-// groups are known in number, and without their loop it takes an eighth less time.
-template <class Element, int kOutputs, int kStride>
-inline void conv_block_wide(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
-                            std::ptrdiff_t stride, std::int32_t* accumulators) {
-  constexpr int kPixels = kBlock / kOutputs;
+// The accumulators of kPixels pixels from `first` on stay in registers: up to 24 of them, 12 pixels x 2 vectors, or 6 x
+// 4. A group costs their VNNI instructions, as many broadcasts (load ports) as pixels and 2 or 4 weight loads. Where
+// pixels of 32 channels lie one or two apart, a tap's groups are known in number, and without their loop it takes an
+// eighth less time.
+template <class Element, int kOutputs, int kStride, int kPixels>
+inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                        std::ptrdiff_t stride, int first, std::int32_t* accumulators) {
   constexpr int kVectors = kOutputs / 16;
   const std::ptrdiff_t step = kStride != 0 ? kStride : stride;
   const std::uint8_t* block_weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
@@ -85,7 +85,7 @@ inline void conv_block_wide(const std::uint8_t* const* taps, const PackedConv& c
     for (int p = 0; p < kPixels; ++p) sum[p][v] = bias;
   }
   for (int t = 0; t < conv.taps; ++t) {
-    const std::uint8_t* pixel = taps[t];
+    const std::uint8_t* pixel = taps[t] + first * step;
     const std::uint8_t* weights = block_weights + static_cast<std::ptrdiff_t>(t) * conv.tap_bytes;
 #pragma GCC unroll 8
     for (int g = 0; g < groups; ++g, pixel += 4, weights += 64 * kVectors) {
@@ -103,7 +103,9 @@ inline void conv_block_wide(const std::uint8_t* const* taps, const PackedConv& c
 #pragma GCC unroll 24
   for (int p = 0; p < kPixels; ++p) {
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) _mm512_store_si512(accumulators + p * kOutputs + 16 * v, sum[p][v]);
+    for (int v = 0; v < kVectors; ++v) {
+      _mm512_store_si512(accumulators + (first + p) * kOutputs + 16 * v, sum[p][v]);
+    }
   }
 }
 
@@ -113,13 +115,21 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
   if constexpr (kOutputs == 8) {
     conv_block_narrow<Element, kStride>(taps, conv, accumulators);
   } else {
-    conv_block_wide<Element, kOutputs, kStride>(taps, conv, block, stride, accumulators);
+    constexpr int kAll = kBlock / kOutputs, kPixels = kBlockPixels % 12 == 0 ? kAll : kAll / 2;
+    for (int first = 0; first < kAll; first += kPixels) {
+      conv_pixels<Element, kOutputs, kStride, kPixels>(taps, conv, block, stride, first, accumulators);
+    }
   }
 }
 
 // rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.
 inline __m512i round_to_pack(__m512 value) {
   return _mm512_cvtps_epi32(_mm512_min_ps(value, _mm512_set1_ps(32767.0f)));
+}
+
+inline __m512i load_accumulators(const std::int32_t* from) { return _mm512_load_si512(from); }
+inline __m512i load_accumulators(const SplitSums& from) {
+  return _mm512_add_epi32(_mm512_load_si512(from.low), _mm512_slli_epi32(_mm512_load_si512(from.high), 8));
 }
 
 // Packs go by 128 bits; these restore the order.
@@ -162,8 +172,18 @@ struct PerChannel {
   __m512 operator[](int v) const { return vectors[v % kVectors]; }
 };
 
-template <int kOutputs, bool kLeaky, class Activation, class Out>
-inline void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
+// SPEC §2.2, of 16 accumulators, to be packed.
+template <bool kLeaky, class Sums>
+inline __m512i requantised(const Sums& accumulators, __m512 multiplier, __m512 negative) {
+  const __m512 value = _mm512_cvtepi32_ps(load_accumulators(accumulators));
+  __m512 scaled = _mm512_mul_ps(value, multiplier);
+  // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
+  if constexpr (kLeaky) scaled = _mm512_max_ps(scaled, _mm512_mul_ps(value, negative));
+  return round_to_pack(scaled);
+}
+
+template <int kOutputs, bool kLeaky, class Activation, class Sums, class Out>
+inline void requantise_block(const Sums& accumulators, const PackedConv& conv, std::int32_t block,
                              std::int32_t zero_point, Out* out) {
   static_assert(std::is_same_v<Activation, Out>);
   const PerChannel<kOutputs> multiplier(conv.multiplier + block * kOutputs);
@@ -173,11 +193,7 @@ inline void requantise_block(const std::int32_t* accumulators, const PackedConv&
     __m512i rounded[4];
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-      const __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v));
-      __m512 scaled = _mm512_mul_ps(value, multiplier[v]);
-      // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
-      if constexpr (kLeaky) scaled = _mm512_max_ps(scaled, _mm512_mul_ps(value, negative[v]));
-      rounded[v] = round_to_pack(scaled);
+      rounded[v] = requantised<kLeaky>(accumulators + i + 16 * v, multiplier[v], negative[v]);
     }
     store64(out + i, rounded, zero);
   }
@@ -185,14 +201,17 @@ inline void requantise_block(const std::int32_t* accumulators, const PackedConv&
 
 // k's sign does not matter to its square, nor to rounding: it is taken off last. What is too large for the conversion
 // becomes -2^31, and -2^15 when packed.
-inline void gdn_squares_block(const std::int32_t* accumulators, const float* magnitude, std::int16_t* squares) {
+template <class Sums>
+inline void gdn_squares_block(const Sums& accumulators, const float* magnitude, std::int16_t* squares) {
   const __m512i limit = _mm512_set1_epi16(181);
   const PerChannel<kChannels> size(magnitude);
   for (int i = 0; i < kBlock; i += 32) {
     __m512i rounded[2];
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) {
-      const __m512 value = _mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v));
+      const __m512i sum = load_accumulators(accumulators + i + 16 * v);
+      if constexpr (std::is_same_v<Sums, SplitSums>) _mm512_store_si512(accumulators.low + i + 16 * v, sum);
+      const __m512 value = _mm512_cvtepi32_ps(sum);
       rounded[v] = _mm512_cvtps_epi32(_mm512_mul_ps(value, size[v]));
     }
     const __m512i k = _mm512_min_epu16(_mm512_abs_epi16(pack(rounded[0], rounded[1])), limit);
@@ -215,13 +234,13 @@ inline __m512 root_from(__m512 value, __m512 inverse_estimate) {
 }
 inline __m512 root_by_products(__m512 value) { return root_from(value, _mm512_rsqrt14_ps(value)); }
 
-template <bool kInverse, int kOutputs, class Out>
-inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const std::int32_t* norms,
-                               const std::int32_t* skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+template <bool kInverse, int kOutputs, class Norms, class Skip, class Out>
+inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
+                               const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
   const PerChannel<kChannels> scale(numerator);
   const PerChannel<kOutputs> skip_scale(multiplier);
   const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));
-  const auto load = [](const std::int32_t* from) { return _mm512_cvtepi32_ps(_mm512_load_si512(from)); };
+  const auto load = [](const auto& from) { return _mm512_cvtepi32_ps(load_accumulators(from)); };
   for (int i = 0; i < kBlock; i += 64) {
     __m512i rounded[4];
 #pragma GCC unroll 4
@@ -312,13 +331,26 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
   }
 }
 
-inline void split_pixels(const std::int16_t* pixels, std::uint8_t* low, std::uint8_t* high) {
+inline void store_split(__m512i first, __m512i second, std::uint8_t* low, std::uint8_t* high) {
   const __m512i in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), byte = _mm512_set1_epi16(255);
-  const __m512i first = _mm512_loadu_si512(pixels), second = _mm512_loadu_si512(pixels + kChannels);
   const __m512i lows = _mm512_packus_epi16(_mm512_and_si512(first, byte), _mm512_and_si512(second, byte));
   const __m512i highs = _mm512_packus_epi16(_mm512_srli_epi16(first, 8), _mm512_srli_epi16(second, 8));
   _mm512_storeu_si512(low, _mm512_permutexvar_epi64(in_order, lows));
   _mm512_storeu_si512(high, _mm512_permutexvar_epi64(in_order, highs));
+}
+inline void split_pixels(const std::int16_t* pixels, std::uint8_t* low, std::uint8_t* high) {
+  store_split(_mm512_loadu_si512(pixels), _mm512_loadu_si512(pixels + kChannels), low, high);
+}
+
+template <bool kLeaky, class Sums>
+inline void requantise_split_block(const Sums& sums, const PackedConv& conv, std::uint8_t* low, std::uint8_t* high) {
+  const PerChannel<kChannels> multiplier(conv.multiplier), negative(conv.multiplier_negative);
+  for (int i = 0; i < kBlock; i += 2 * kChannels) {
+    __m512i rounded[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) rounded[v] = requantised<kLeaky>(sums + i + 16 * v, multiplier[v], negative[v]);
+    store_split(pack(rounded[0], rounded[1]), pack(rounded[2], rounded[3]), low + i, high + i);
+  }
 }
 
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {

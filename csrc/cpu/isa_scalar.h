@@ -66,18 +66,25 @@ struct Bounds {
         high(static_cast<float>(std::numeric_limits<Activation>::max() - zero_point)) {}
 };
 
+// An accumulator, as it is or of split sums.
+inline std::int32_t accumulator(const std::int32_t* accumulators, int i) { return accumulators[i]; }
+inline std::int32_t accumulator(const SplitSums& sums, int i) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(sums.low[i]) +
+                                   (static_cast<std::uint32_t>(sums.high[i]) << 8));
+}
+
 // SPEC §2.2, for accumulators of block `block` of `conv`. `Activation` is the type of the result, and has its bounds;
 // `Out` is what it is kept in. An s16 has zero point 0.
-template <int kOutputs, bool kLeaky, class Activation, class Out>
-void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
-                      std::int32_t zero_point, Out* out) {
+template <int kOutputs, bool kLeaky, class Activation, class Sums, class Out>
+void requantise_block(const Sums& accumulators, const PackedConv& conv, std::int32_t block, std::int32_t zero_point,
+                      Out* out) {
   const float* multiplier = conv.multiplier + block * kOutputs;
   const float* negative = conv.multiplier_negative + block * kOutputs;
   const Bounds<Activation> bounds(zero_point);
   for (int i = 0; i < kBlock; ++i) {
     const int o = i % kOutputs;
-    const float m = kLeaky && accumulators[i] < 0 ? negative[o] : multiplier[o];
-    const float value = static_cast<float>(accumulators[i]) * m;
+    const std::int32_t sum = accumulator(accumulators, i);
+    const float value = static_cast<float>(sum) * (kLeaky && sum < 0 ? negative[o] : multiplier[o]);
     out[i] = static_cast<Out>(round_clamped(value, bounds.low, bounds.high) + zero_point);
   }
 }
@@ -91,16 +98,22 @@ inline void gdn_squares_block(const std::int32_t* accumulators, const float* mag
   }
 }
 
+// The same of split sums, of which `low` are accumulators then.
+inline void gdn_squares_block(const SplitSums& sums, const float* magnitude, std::int16_t* squares) {
+  for (int i = 0; i < kBlock; ++i) sums.low[i] = accumulator(sums, i);
+  gdn_squares_block(sums.low, magnitude, squares);
+}
+
 // SPEC §2.4 from n on, and §2.5, §2.6: clamp(rne(g + s) + zero point), s from the accumulators of `skip`.
-template <bool kInverse, int kOutputs, class Out>
-void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const std::int32_t* norms,
-                        const std::int32_t* skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+template <bool kInverse, int kOutputs, class Norms, class Skip, class Out>
+void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const Norms& norms, const Skip& skip,
+                        const float* multiplier, std::int32_t zero_point, Out* out) {
   const Bounds<Out> bounds(zero_point);
   for (int i = 0; i < kBlock; ++i) {
-    const float root = std::sqrt(static_cast<float>(norms[i]));
+    const float root = std::sqrt(static_cast<float>(accumulator(norms, i)));
     const float value = static_cast<float>(accumulators[i]) * numerator[i % kChannels];
     const float normalised = kInverse ? value * root : value / root;
-    const float added = static_cast<float>(skip[i]) * multiplier[i % kOutputs];
+    const float added = static_cast<float>(accumulator(skip, i)) * multiplier[i % kOutputs];
     out[i] = static_cast<Out>(round_clamped(normalised + added, bounds.low, bounds.high) + zero_point);
   }
 }
@@ -133,6 +146,14 @@ inline void split_pixels(const std::int16_t* pixels, std::uint8_t* low, std::uin
     low[c] = static_cast<std::uint8_t>(pixels[c]);
     high[c] = static_cast<std::uint8_t>(pixels[c] >> 8);
   }
+}
+
+// requantise_block to 32 channels of s16, of which it gives the low and the high bytes.
+template <bool kLeaky, class Sums>
+void requantise_split_block(const Sums& sums, const PackedConv& conv, std::uint8_t* low, std::uint8_t* high) {
+  std::int16_t pixels[kBlock];
+  requantise_block<kChannels, kLeaky, std::int16_t>(sums, conv, 0, 0, pixels);
+  for (int i = 0; i < kBlock; i += 2 * kChannels) split_pixels(pixels + i, low + i, high + i);
 }
 
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {

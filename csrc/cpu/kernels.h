@@ -9,9 +9,9 @@
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.
 //
-// Geometry common to all kernels: they work on blocks of kBlock values of int32 accumulators, which are 12 pixels of
-// 32 channels, 6 pixels of 64 (two neighbouring pixels of a subpixel convolution's output) or 48 pixels of 8 (the
-// hidden layer of an attention).
+// Geometry common to all kernels: they work on blocks of int32 accumulators, which are kBlockPixels pixels of 32
+// channels (lines.h: 12, or 16 with matrix tiles), half as many of 64 (two neighbouring pixels of a subpixel
+// convolution's output) or four times as many of 8 (the hidden layer of an attention).
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,7 @@
 
 namespace treenet::cpu {
 
-inline constexpr int kChannels = 32;     // of every transform activation
-inline constexpr int kBlockPixels = 12;  // output pixels of one register tile
-inline constexpr int kBlock = kBlockPixels * kChannels;
+inline constexpr int kChannels = 32;  // of every transform activation
 
 // A matrix register of AMX: 16 rows of 64 bytes, which are 16 sums (matrix_tiles.h).
 inline constexpr int kTileRows = 16, kTileBytes = 64, kTileSums = kTileBytes / 4;
@@ -142,9 +140,10 @@ using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out,
 // of 64-byte aligned memory. A kernel writes its tile of the output and nothing else, so tiles may run at once.
 struct KernelTable {
   const char* name;
-  std::int32_t u8_group;  // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
-  bool winograd;          // whether residual blocks use Winograd's algorithms for what is s16 in their lines
-  bool matrix_tiles;      // whether convolutions use PackedConv::tiles
+  std::int32_t u8_group;      // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
+  bool winograd;              // whether residual blocks use Winograd's algorithms for what is s16 in their lines
+  bool matrix_tiles;          // whether convolutions use PackedConv::tiles
+  std::int32_t block_pixels;  // tiles have columns in whole blocks, but for the last ones
   std::size_t (*scratch_bytes)();
   std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
   std::int32_t up_tile_columns;    // of an upsampling block; even

@@ -1,5 +1,6 @@
 // Compiled with AVX-512 VNNI and AMX flags where TREENET_HAVE_AMX is defined (see CMakeLists.txt).
 #define TREENET_ISA amx
+#define TREENET_MATRIX_TILES
 
 #if defined(TREENET_HAVE_AMX)
 #include "cpu/isa_avx512vnni.h"

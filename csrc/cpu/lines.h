@@ -6,6 +6,7 @@
 
 #include <cfloat>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/kernels.h"
 
@@ -19,15 +20,36 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr int kMaximumTaps = 12;  // of a convolution (the context's)
 
-// Blocks that a convolution computes at a time, for its weights' sake: so many, and what would be less than half of it
-// to the end of a line.
-inline constexpr int kSpanBlocks = 8, kLongestSpan = kSpanBlocks + kSpanBlocks / 2 - 1;
+// Output pixels of one register tile, or of one matrix tile.
+#if defined(TREENET_MATRIX_TILES)
+inline constexpr int kBlockPixels = kTileRows;
+#else
+inline constexpr int kBlockPixels = 12;
+#endif
+inline constexpr int kBlock = kBlockPixels * kChannels;
+
+// Blocks that a schedule takes through its steps at a time, a span: so many, for the sake of weights and of all that
+// begins and ends with a step, and what would be less than half of it to the end of a line.
+constexpr int longest_span(int blocks) { return blocks + (blocks + 1) / 2 - 1; }
+inline constexpr int kLargestSpan = 96 / kBlockPixels, kLongestSpan = longest_span(kLargestSpan);  // of any schedule
 
 // Blocks of a span that begins with `columns` columns left.
+template <int kSpanBlocks>
 inline std::int32_t span_blocks(std::int32_t columns) {
   const std::int32_t blocks = (columns + kBlockPixels - 1) / kBlockPixels;
-  return blocks <= kLongestSpan ? blocks : kSpanBlocks;
+  return blocks <= longest_span(kSpanBlocks) ? blocks : kSpanBlocks;
 }
+
+// Sums of products of s16 as matrix tiles give them, of low bytes and of high ones: low + (high << 8), modulo 2^32. The
+// next step adds them on its way. Of a block they lie as accumulators do.
+struct SplitSums {
+  std::int32_t *low, *high;
+  SplitSums operator+(std::ptrdiff_t i) const { return {low + i, high + i}; }
+};
+
+// Accumulators once gdn_squares_block has seen them.
+inline const std::int32_t* joined(const std::int32_t* accumulators) { return accumulators; }
+inline const std::int32_t* joined(const SplitSums& sums) { return sums.low; }
 
 // Hands out pieces of a kernel's scratch, in order, each aligned to 64 bytes.
 struct Arena {
@@ -38,6 +60,16 @@ struct Arena {
     T* piece = reinterpret_cast<T*>(next);
     next += (count * sizeof(T) + 63) / 64 * 64;
     return piece;
+  }
+  // Sums are accumulators (std::int32_t*), or SplitSums.
+  template <class Sums>
+  Sums take_sums(std::size_t count) {
+    if constexpr (std::is_same_v<Sums, SplitSums>) {
+      std::int32_t* low = take<std::int32_t>(count);
+      return {low, take<std::int32_t>(count)};
+    } else {
+      return take<std::int32_t>(count);
+    }
   }
 };
 

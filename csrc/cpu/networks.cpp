@@ -26,7 +26,7 @@ Networks::Networks(const Model& model, const std::string& isa, int threads, std:
 
 template <class Task>
 void Networks::share_rows(int nodes, int begin_row, int end_row, int width, int tile_columns, Task task) {
-  const Tiling tiling(width, tile_columns);
+  const Tiling tiling(width, tile_columns, kernels_.block_pixels);
   RowSharing sharing(nodes * tiling.across, begin_row, end_row, threads_.threads());
   threads_.run(threads_.threads(), [&](std::int64_t i) {
     const int worker = static_cast<int>(i);

@@ -17,7 +17,8 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
 }
 
 // The norms of `count` blocks of squares (SPEC §2.4).
-inline void gamma_span(const std::int16_t* squares, const PackedConv& gamma, std::int32_t count, std::int32_t* norms) {
+using Norms = std::int32_t*;
+inline void gamma_span(const std::int16_t* squares, const PackedConv& gamma, std::int32_t count, Norms norms) {
   const std::uint8_t* tap = bytes(squares);
   conv_span<std::int16_t, kChannels, kChannels * sizeof(std::int16_t)>(&tap, gamma, 0, 0, count, norms);
 }

@@ -89,6 +89,8 @@ class Packer {
         wide_tiles(packed, weight);
       } else if (conv.inputs == kTransformChannels) {
         narrow_tiles(packed, conv.kernel, weight);
+      } else if (conv.inputs == 3 && conv.kernel == 3) {
+        image_tiles(packed, weight);
       }
       assert(!layout.split || packed.tiles != nullptr);
     }
@@ -302,6 +304,21 @@ class Packer {
             }
           }
           if (v % 2 == 1 || v == kernel - 1) tile += kTileSize;
+        }
+      }
+    }
+  }
+  // For the image's three bytes of four, of a 3x3 convolution:
+  template <class Weight>
+  void image_tiles(PackedConv& packed, Weight weight) {
+    std::uint8_t* tile = allocate_tiles(packed, 1);
+    for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileSums, tile += kTileSize) {
+      for (int tap = 0; tap < 9; ++tap) {
+        for (int input = 0; input < 3; ++input) {
+          const int byte = 16 * (tap / 3) + 4 * (tap % 3) + input;
+          for (int o = 0; o < kTileSums; ++o) {
+            tile[byte / 4 * kTileBytes + 4 * o + byte % 4] = static_cast<std::uint8_t>(weight(first + o, tap, input));
+          }
         }
       }
     }

@@ -8,6 +8,8 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kDownTileColumns = 192;
+// What steps hand to each other is to stay in the first cache, also beside the weights that matrix tiles load for each.
+inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `kLineChannels` a line's channels a pixel.
 template <class Stored, class Element, int kLineChannels, class Load>
@@ -21,9 +23,9 @@ class ResidualDown {
     input_ = Input::make(arena, input_length(columns_));
     middle_ = Middle::make(arena, middle_length(columns_));
     conv2_ = Plain::make(arena, columns_);
-    accumulators_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
-    squares_ = arena.take<std::int16_t>(kLongestSpan * kBlock);
-    norms_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
+    sums_ = arena.take_sums<typename Input::Sums>(longest_span(kDownSpan) * kBlock);
+    squares_ = arena.take<std::int16_t>(longest_span(kDownSpan) * kBlock);
+    norms_ = arena.take_sums<Norms>(longest_span(kDownSpan) * kBlock);
     result_ = arena.take<std::int16_t>(kBlock);
     next_middle_ = Plain::first_line(first_row);
     next_input_ = 2 * next_middle_ - 1;
@@ -39,18 +41,18 @@ class ResidualDown {
   void row(std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
     for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
-      blocks = span_blocks(columns_ - begin);
-      const std::int32_t* values = conv2_.span(block_.conv2, middle_, 0, row, begin, blocks, columns_);
+      blocks = span_blocks<kDownSpan>(columns_ - begin);
+      const typename Plain::Sums values = conv2_.span(block_.conv2, middle_, 0, row, begin, blocks, columns_);
       gdn_norms(block_.gdn, values, blocks, squares_, norms_);
       const auto* skip = input_.at(2 * row, 2 * begin + 3);
-      input_.template span<32, 2>(&skip, block_.skip, 0, blocks, accumulators_);
+      input_.template span<32, 2>(&skip, block_.skip, 0, blocks, sums_);
       for (int k = 0; k < blocks; ++k) {
         const std::int32_t i = begin + k * kBlockPixels;
         const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
         std::int16_t* to = dst + static_cast<std::ptrdiff_t>(i) * kChannels;
         std::int16_t* result = count == kBlockPixels ? to : result_;
-        gdn_add_skip_block<false, 32>(values + k * kBlock, block_.gdn.numerator, norms_ + k * kBlock,
-                                      accumulators_ + k * kBlock, block_.skip.multiplier, 0, result);
+        gdn_add_skip_block<false, 32>(joined(values) + k * kBlock, block_.gdn.numerator, norms_ + k * kBlock,
+                                      sums_ + k * kBlock, block_.skip.multiplier, 0, result);
         if (result != to) std::memcpy(to, result, count * kChannels * sizeof(std::int16_t));
         add_to_sums(result, count, sums);
       }
@@ -69,12 +71,11 @@ class ResidualDown {
 
   // Line `row` of t, from column column_ - 1 on.
   void compute_middle(std::int32_t row) {
-    std::int16_t* line = middle_.begin(row);
     const std::int32_t height = in_.height / 2, width = in_.width / 2;
     const std::int32_t count = columns_ + 2;
     if (row < 0 || row >= height) {
-      fill(line, static_cast<std::ptrdiff_t>(count) * kChannels, 0);
-      middle_.end(row, count);
+      middle_.zero(row, 0, count);
+      middle_.check(row, count);
       return;
     }
     for (; next_input_ <= 2 * row + 1; ++next_input_) {
@@ -85,17 +86,15 @@ class ResidualDown {
     for (std::int32_t begin = 0, blocks; begin < count; begin += blocks * kBlockPixels) {
       decltype(input_.at(0, 0)) taps[9];
       for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
-      blocks = span_blocks(count - begin);
-      input_.template span<32, 2>(taps, block_.conv1, 0, blocks, accumulators_);
+      blocks = span_blocks<kDownSpan>(count - begin);
+      input_.template span<32, 2>(taps, block_.conv1, 0, blocks, sums_);
       for (int k = 0; k < blocks; ++k) {
-        requantise_block<32, true, std::int16_t>(
-            accumulators_ + k * kBlock, block_.conv1, 0, 0,
-            line + static_cast<std::ptrdiff_t>(begin + k * kBlockPixels) * kChannels);
+        middle_.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, block_.conv1);
       }
     }
-    if (column_ == 0) fill(line, kChannels, 0);
-    if (column_ + columns_ == width) fill(line + (columns_ + 1) * kChannels, kChannels, 0);
-    middle_.end(row, count);
+    if (column_ == 0) middle_.zero(row, 0, 1);
+    if (column_ + columns_ == width) middle_.zero(row, columns_ + 1, 1);
+    middle_.check(row, count);
   }
 
   const PackedResidualDown& block_;
@@ -105,9 +104,9 @@ class ResidualDown {
   Input input_;    // from column 2 * column_ - 3 on
   Middle middle_;  // from column column_ - 1 on
   Plain conv2_;
-  std::int32_t* accumulators_;  // of a span, as are the next two
+  typename Input::Sums sums_;  // of a span, of conv1 or the skip, as are the next two
   std::int16_t* squares_;
-  std::int32_t* norms_;
+  Norms norms_;
   std::int16_t* result_;
 };
 

@@ -11,6 +11,7 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kUpTileColumns = 384;
+inline constexpr int kUpSpan = kMatrixTiles ? 4 : kLargestSpan;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
 template <class Stored, class Element, class Load, class Out>
@@ -30,8 +31,8 @@ class ResidualUp {
     conv1_ = Subpixel::make(arena, middle_columns_);
     conv2_ = Plain::make(arena, columns_);
     skip_ = Subpixel::make(arena, columns_);
-    squares_ = arena.take<std::int16_t>(kLongestSpan * kBlock);
-    norms_ = arena.take<std::int32_t>(kLongestSpan * kBlock);
+    squares_ = arena.take<std::int16_t>(longest_span(kUpSpan) * kBlock);
+    norms_ = arena.take_sums<Norms>(longest_span(kUpSpan) * kBlock);
     result_ = arena.take<Out>(kBlock);
     next_middle_ = Plain::first_line(first_row);
     next_input_ = Subpixel::first_line(next_middle_ >> 1);
@@ -49,7 +50,7 @@ class ResidualUp {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
     const std::int32_t input_offset = (column_ - middle_begin_) / 2;
     for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
-      blocks = span_blocks(columns_ - begin);
+      blocks = span_blocks<kUpSpan>(columns_ - begin);
       const std::int32_t* values = conv2_.span(block_.conv2, middle_, 1, row, begin, blocks, columns_);
       gdn_norms(block_.igdn, values, blocks, squares_, norms_);
       const std::int32_t* added = skip_.span(block_.skip, input_, input_offset, row, begin, blocks, columns_);
@@ -102,7 +103,7 @@ class ResidualUp {
       input_.end(next_input_, count);
     }
     for (std::int32_t begin = 0, blocks; begin < middle_columns_; begin += blocks * kBlockPixels) {
-      blocks = span_blocks(middle_columns_ - begin);
+      blocks = span_blocks<kUpSpan>(middle_columns_ - begin);
       const std::int32_t* values = conv1_.span(block_.conv1, input_, 0, row, begin, blocks, middle_columns_);
       for (int k = 0; k < blocks; ++k) {
         const std::int32_t column = middle_begin_ + begin + k * kBlockPixels;
@@ -125,7 +126,7 @@ class ResidualUp {
   Subpixel conv1_, skip_;
   Plain conv2_;
   std::int16_t* squares_;  // of a span
-  std::int32_t* norms_;
+  Norms norms_;
   Out* result_;
 };
 
@@ -172,7 +173,7 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
       }
       up.row(next, features, nullptr);
       for (std::int32_t i = 0, blocks; i < columns; i += blocks * kBlockPixels) {
-        blocks = span_blocks(columns - i);
+        blocks = span_blocks<kUpSpan>(columns - i);
         const std::uint8_t* tap = bytes(features + static_cast<std::ptrdiff_t>(i) * kChannels);
         conv_span<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(
             &tap, output.products, 0, 0, blocks, line + static_cast<std::ptrdiff_t>(i + 1) * kChannels);

@@ -15,10 +15,10 @@ constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;
 
 }  // namespace
 
-Tiling::Tiling(int width, int widest)
+Tiling::Tiling(int width, int widest, int block)
     : width(width),
       across((width + widest - 1) / widest),
-      columns(((width + across - 1) / across + kBlockPixels - 1) / kBlockPixels * kBlockPixels) {}
+      columns(((width + across - 1) / across + block - 1) / block * block) {}
 
 Tile Tiling::tile(int index, const Rows& rows) const {
   const int begin = index * columns;

@@ -12,10 +12,10 @@
 
 namespace treenet::cpu {
 
-// A level's columns in tiles: as even as whole blocks of pixels can be, and none wider than `widest`, a multiple of
-// them.
+// A level's columns in tiles: as even as whole blocks of `block` pixels can be, and none wider than `widest`, a
+// multiple of them.
 struct Tiling {
-  Tiling(int width, int widest);
+  Tiling(int width, int widest, int block);
   // Of tile `index`, from the left; the rows are those of `rows`.
   Tile tile(int index, const Rows& rows) const;
 

@@ -37,6 +37,7 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   table.u8_group = kU8Group;
   table.winograd = kUsesWinograd;
   table.matrix_tiles = kMatrixTiles;
+  table.block_pixels = kBlockPixels;
   table.scratch_bytes = scratch_bytes;
   table.down_tile_columns = kDownTileColumns;
   table.up_tile_columns = kUpTileColumns;

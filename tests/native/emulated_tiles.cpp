@@ -1,6 +1,7 @@
 // The kernels for matrix tiles with the plain primitives and tiles of plain memory, so that they are tested where the
 // processor has none.
 #define TREENET_ISA emulated_tiles
+#define TREENET_MATRIX_TILES
 #define TREENET_EMULATED_TILES
 
 #include "cpu/isa_scalar.h"

@@ -98,7 +98,7 @@ struct Block {
     AlignedBuffer scratch(kernels.scratch_bytes());
     std::mt19937 random(1);  // whatever another kernel may have left
     std::generate_n(scratch.as<std::uint32_t>(), kernels.scratch_bytes() / 4, std::ref(random));
-    const Tiling tiling(width, std::min(columns, widest(kernels)));
+    const Tiling tiling(width, std::min(columns, widest(kernels)), kernels.block_pixels);
     starts.push_back(height);
     for (std::size_t part = 0; part + 1 < starts.size(); ++part) {
       RowSharing sharing(tiling.across, starts[part], starts[part + 1], 1);
@@ -120,7 +120,8 @@ struct Block {
     for (const KernelTable* kernels : tables_beside_scalar()) {
       for (const std::vector<int>& starts : {std::vector<int>{0}, {0, 1, 3}, {0, 2}, {0, 5, 6}, {0, 11, 20}}) {
         if (starts.back() >= height) continue;
-        for (const int columns : {384, 24}) CHECK(run(*kernels, in, columns, starts) == expected);
+        for (const int columns : {384, 2 * kernels->block_pixels})
+          CHECK(run(*kernels, in, columns, starts) == expected);
       }
     }
   }
