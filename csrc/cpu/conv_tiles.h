@@ -1,9 +1,11 @@
 // Spans of blocks of a convolution by matrix tiles (matrix_tiles.h), 16 pixels by 16 outputs.
 //
 // 64 bytes of a pixel are multiplied at a time, a step. PackedConv::tiles has B in the order of their use:
-//   tiles[block][16 outputs][step][16 rows][64 bytes]          32 channels, of one byte, of two neighbouring taps of a
-//                                                              3x3 convolution; behind the last one weights are zero
-//   tiles[block][16 outputs][step][low, high][16 rows][64 bytes]   32 channels of s16 as they are: weights for their
+//   tiles[block][16 outputs][step][16 rows][64 bytes]              bytes, also of s16, as planes of low and of high
+//                                                                  ones: those of 64 channels, or of 32 of two
+//                                                                  neighbouring taps of a line; weights of what
+//                                                                  there is not are zero
+//   tiles[block][16 outputs][low, high][16 rows][64 bytes]         32 s16 of a pixel as they are: weights for their
 //                                                                  low bytes, and for their high ones, in sums of
 //                                                                  their own
 //   tiles[block][16 outputs][16 rows][64 bytes]                    all taps of a 3x3 convolution of the image: four
@@ -39,19 +41,11 @@ struct TileSteps {
   int count;
   std::ptrdiff_t stride;
 
-  // Of 32 bytes a pixel, for a 1x1 convolution or a 3x3, of which a step has the first two taps of a line, or the last.
-  static TileSteps of_pairs(const std::uint8_t* const* taps, const PackedConv& conv, std::ptrdiff_t stride) {
-    TileSteps steps{{}, 0, stride};
-    for (int t = 0; t < conv.taps; ++t) {
-      if (t % 3 != 1) steps.from[steps.count++] = taps[t];
-    }
-    return steps;
-  }
-  // Of s16.
-  static TileSteps of_wide(const std::uint8_t* const* taps, const PackedConv& conv, std::ptrdiff_t stride) {
-    TileSteps steps{{}, 0, stride};
-    for (int t = 0; t < conv.taps; ++t) {
-      for (int byte = 0; byte < 4 * conv.groups; byte += kTileBytes) steps.from[steps.count++] = taps[t] + byte;
+  static TileSteps of(const PackedConv& conv, const std::uint8_t* const* taps, std::ptrdiff_t stride) {
+    TileSteps steps{{}, conv.tile_step_count, stride};
+    for (int k = 0; k < steps.count; ++k) {
+      const TileStep step = conv.tile_steps[k];
+      steps.from[k] = taps[step.tap] + kTileBytes * step.chunk;
     }
     return steps;
   }
@@ -149,50 +143,8 @@ inline void add_high_sums(const std::int32_t* low, const std::int32_t* high, std
   }
 }
 
-// s16 as they are to 32 outputs, like multiply_bytes: tiles of low sums and of high ones take turns.
-template <int kHigh, int kWide>
-inline void multiply_wide(const TileSpan& span, int tile, int output, std::int32_t* low, std::int32_t* high) {
-  static_assert(kHigh * kWide <= 2);
-  const int first[2] = {span.first(tile), span.first(tile + kHigh - 1)};
-  constexpr auto sums = [](int m, int n) { return 2 * (m * kWide + n); };
-  unrolled<kWide>([&](auto n) {
-    unrolled<kHigh>([&](auto m) {
-      load_tile<sums(m, n)>(span.bias + output + kTileSums * n, 0);
-      zero_tile<sums(m, n) + 1>();
-    });
-  });
-  for (int k = 0; k < span.steps.count; ++k) {
-    unrolled<kHigh>([&](auto m) { load_tile<4 + m>(span.pixel(k, first[m]), span.steps.stride); });
-    unrolled<kWide>([&](auto n) {
-      load_tile<6>(span.tile(output + kTileSums * n, 2 * k), kTileBytes);
-      unrolled<kHigh>([&](auto m) { multiply_tiles<Signs::kWeights, sums(m, n), 4 + m, 6>(); });
-      load_tile<7>(span.tile(output + kTileSums * n, 2 * k + 1), kTileBytes);
-      unrolled<kHigh>([&](auto m) { multiply_tiles<Signs::kBoth, sums(m, n) + 1, 4 + m, 7>(); });
-    });
-  }
-  constexpr std::ptrdiff_t kRow = kChannels * sizeof(std::int32_t);
-  unrolled<kHigh>([&](auto m) {
-    unrolled<kWide>([&](auto n) {
-      const std::ptrdiff_t at = first[m] * kChannels + output + kTileSums * n;
-      store_tile<sums(m, n)>(low + at, kRow);
-      store_tile<sums(m, n) + 1>(high + at, kRow);
-    });
-  });
-}
-
-// At most kLongestSpan blocks.
-inline void span_of_wide(const TileSpan& span, std::int32_t* accumulators) {
-  alignas(64) std::int32_t high[kLongestSpan * kBlock];
-  const int tiles = span.tiles();
-  for (int output = 0; output < kChannels; output += kTileSums) {
-    for (int m = 0; m + 1 < tiles; m += 2) multiply_wide<2, 1>(span, m, output, accumulators, high);
-  }
-  if (tiles % 2 != 0) multiply_wide<1, 2>(span, tiles - 1, 0, accumulators, high);
-  add_high_sums<kChannels>(accumulators, high, span.pixels, accumulators, kChannels);
-}
-
-// The same in a single step, whose sums stay split. A product takes 52 cycles, so half of a tile's sums are not stored
-// before the other half is begun.
+// Points, 32 s16 as they are, to 32 outputs. A product takes 52 cycles, so half of a tile's sums are not stored before
+// the other half is begun.
 template <Signs kLow, Signs kHigh>
 inline void span_of_points(const TileSpan& span, const SplitSums& sums) {
   constexpr std::ptrdiff_t kRow = kChannels * sizeof(std::int32_t);
@@ -222,8 +174,71 @@ inline void span_of_points(const TileSpan& span, const SplitSums& sums) {
   store_second(span.first(span.tiles() - 1));
 }
 
-// Lines of s16 x 32 as two planes, of low bytes and of high ones, for 3x3 convolutions: a step has 32 channels of two
-// neighbouring taps, so there are two thirds of the products that there were without, and a third of the weights.
+// Sums of 16 pixels, from `first` on, of s16 as two planes, of low bytes and of high ones, `plane` bytes apart, to 32
+// outputs.
+inline void multiply_split(const TileSpan& span, std::ptrdiff_t plane, int first, int output, const SplitSums& sums) {
+  load_tile<0>(span.bias + output, 0);
+  zero_tile<1>();
+  load_tile<2>(span.bias + output + kTileSums, 0);
+  zero_tile<3>();
+  for (int k = 0; k < span.steps.count; ++k) {
+    load_tile<4>(span.pixel(k, first), span.steps.stride);
+    load_tile<6>(span.tile(output, k), kTileBytes);
+    multiply_tiles<Signs::kWeights, 0, 4, 6>();
+    load_tile<5>(span.pixel(k, first) + plane, span.steps.stride);
+    multiply_tiles<Signs::kBoth, 1, 5, 6>();
+    load_tile<7>(span.tile(output + kTileSums, k), kTileBytes);
+    multiply_tiles<Signs::kWeights, 2, 4, 7>();
+    multiply_tiles<Signs::kBoth, 3, 5, 7>();
+  }
+  constexpr std::ptrdiff_t kRow = 2 * kTileBytes;
+  store_tile<0>(sums.low, kRow);
+  store_tile<1>(sums.high, kRow);
+  store_tile<2>(sums.low + kTileSums, kRow);
+  store_tile<3>(sums.high + kTileSums, kRow);
+}
+
+// The same of all pixels in a few steps: a product takes 52 cycles, so one half of the outputs is not stored before the
+// other half is begun.
+inline void span_of_few_steps(const TileSpan& span, std::ptrdiff_t plane, const SplitSums& sums) {
+  constexpr std::ptrdiff_t kRow = kChannels * sizeof(std::int32_t);
+  const auto multiply = [&](auto half, int first) {
+    constexpr int kLow = 2 * half, kHigh = kLow + 1;
+    load_tile<kLow>(span.bias + kTileSums * half, 0);
+    zero_tile<kHigh>();
+    for (int k = 0; k < span.steps.count; ++k) {
+      load_tile<4>(span.pixel(k, first), span.steps.stride);
+      load_tile<6 + half>(span.tile(kTileSums * half, k), kTileBytes);
+      multiply_tiles<Signs::kWeights, kLow, 4, 6 + half>();
+      load_tile<5>(span.pixel(k, first) + plane, span.steps.stride);
+      multiply_tiles<Signs::kBoth, kHigh, 5, 6 + half>();
+    }
+  };
+  const auto store = [&](auto half, int first) {
+    const SplitSums to = sums + first * kChannels + kTileSums * half;
+    store_tile<2 * half>(to.low, kRow);
+    store_tile<2 * half + 1>(to.high, kRow);
+  };
+  constexpr std::integral_constant<int, 0> kFirst{};
+  constexpr std::integral_constant<int, 1> kSecond{};
+  for (int first = 0; first < span.pixels; first += kTileRows) {
+    multiply(kFirst, first);
+    if (first > 0) store(kSecond, first - kTileRows);
+    multiply(kSecond, first);
+    store(kFirst, first);
+  }
+  store(kSecond, span.pixels - kTileRows);
+}
+
+// Of all pixels of a span, a multiple of 16.
+inline void span_of_planes(const TileSpan& span, std::ptrdiff_t plane, const SplitSums& sums) {
+  if (span.steps.count <= 2) return span_of_few_steps(span, plane, sums);
+  for (int first = 0; first < span.pixels; first += kTileRows) {
+    multiply_split(span, plane, first, 0, sums + first * kChannels);
+  }
+}
+
+// Lines of s16 x 32 as such planes.
 template <int kSlots>
 class SplitLines {
  public:
@@ -252,7 +267,7 @@ class SplitLines {
   template <bool kLeaky, class Sums>
   void requantise(std::int32_t row, std::int32_t pixel, const Sums& sums, const PackedConv& conv) const {
     std::uint8_t* low = to(row, pixel);
-    requantise_split_block<kLeaky>(sums, conv, low, low + plane_);
+    requantise_split_block<kLeaky, kChannels>(sums, conv, 0, low, low + plane_);
   }
   void zero(std::int32_t row, std::int32_t pixel, std::int32_t count) const {
     std::uint8_t* low = to(row, pixel);
@@ -268,17 +283,14 @@ class SplitLines {
   void span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::int32_t count,
             const SplitSums& sums) const {
     static_assert(kOutputs == 2 * kTileSums && kBlockPixels == kTileRows);
-    const TileSteps steps = TileSteps::of_pairs(taps, conv, kStep * kChannels);
-    const TileSpan span(steps, conv, block, count * kTileRows);
-    for (std::int32_t k = 0; k < count; ++k) {
-      multiply(span, k * kTileRows, 0, sums.low + k * kBlock, sums.high + k * kBlock);
-    }
+    const TileSteps steps = TileSteps::of(conv, taps, kStep * kChannels);
+    span_of_planes(TileSpan(steps, conv, block, count * kTileRows), plane_, sums);
   }
   // As InputLines::span. There is to be room for 16 pixels, and as many are read.
   template <int kOutputs, int kStep>
   void span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::int32_t count,
             std::int32_t* accumulators) const {
-    const TileSteps steps = TileSteps::of_pairs(taps, conv, kStep * kChannels);
+    const TileSteps steps = TileSteps::of(conv, taps, kStep * kChannels);
     const TileSpan span(steps, conv, block, count * (kBlock / kOutputs));
     // Sums of 16 pixels and 32 outputs become accumulators while the next ones are multiplied.
     constexpr int kWide = 2 * kTileSums;
@@ -287,7 +299,7 @@ class SplitLines {
     int turn = 0;
     for (int output = 0; output < kOutputs; output += kWide) {
       for (int tile = 0; tile < span.tiles(); ++tile, turn ^= 1) {
-        multiply(span, span.first(tile), output, low[turn], high[turn]);
+        multiply_split(span, plane_, span.first(tile), output, {low[turn], high[turn]});
         if (before != nullptr) add_high_sums<kWide>(low[turn ^ 1], high[turn ^ 1], kTileRows, before, kOutputs);
         before = accumulators + span.first(tile) * kOutputs + output;
       }
@@ -300,31 +312,53 @@ class SplitLines {
     return ring_.at(row) + static_cast<std::ptrdiff_t>(pixel) * kChannels;
   }
 
-  void multiply(const TileSpan& span, int first, int output, std::int32_t* low, std::int32_t* high) const {
-    load_tile<0>(span.bias + output, 0);
-    zero_tile<1>();
-    load_tile<2>(span.bias + output + kTileSums, 0);
-    zero_tile<3>();
-    for (int k = 0; k < span.steps.count; ++k) {
-      load_tile<4>(span.pixel(k, first), span.steps.stride);
-      load_tile<6>(span.tile(output, k), kTileBytes);
-      multiply_tiles<Signs::kWeights, 0, 4, 6>();
-      load_tile<5>(span.pixel(k, first) + plane_, span.steps.stride);
-      multiply_tiles<Signs::kBoth, 1, 5, 6>();
-      load_tile<7>(span.tile(output + kTileSums, k), kTileBytes);
-      multiply_tiles<Signs::kWeights, 2, 4, 7>();
-      multiply_tiles<Signs::kBoth, 3, 5, 7>();
-    }
-    constexpr std::ptrdiff_t kRow = 2 * kTileBytes;
-    store_tile<0>(low, kRow);
-    store_tile<1>(high, kRow);
-    store_tile<2>(low + kTileSums, kRow);
-    store_tile<3>(high + kTileSums, kRow);
-  }
-
   LineRing<std::uint8_t, kSlots> ring_;
   std::ptrdiff_t plane_;  // bytes from low ones to high ones
   std::int16_t* line_;    // while it is written
+};
+
+// As PlainS16 (input_lines.h), s16 of any number of channels, in planes.
+class SplitS16 {
+ public:
+  using Sums = SplitSums;
+
+  static SplitS16 make(Arena& arena, std::ptrdiff_t elements) {
+    const std::ptrdiff_t plane = elements + kMore;
+    std::uint8_t* low = arena.take<std::uint8_t>(static_cast<std::size_t>(2 * plane));
+    return SplitS16(low, plane, arena.take<std::int16_t>(static_cast<std::size_t>(plane)));
+  }
+  static constexpr std::size_t scratch_bytes(std::ptrdiff_t elements) {
+    return static_cast<std::size_t>(elements + kMore) * (2 + sizeof(std::int16_t)) + 2 * 63;
+  }
+  std::int16_t* begin(std::ptrdiff_t) const { return written_; }
+  void end(std::ptrdiff_t first, std::ptrdiff_t count) const {
+    for (std::ptrdiff_t i = 0; i < count; i += 2 * kChannels) {
+      split_pixels(written_ + i, low_ + first + i, low_ + plane_ + first + i);
+    }
+  }
+  const std::uint8_t* at(std::ptrdiff_t i) const { return low_ + i; }
+
+  template <int kStride>
+  void span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::ptrdiff_t stride,
+            std::int32_t count, const Sums& sums) const {
+    const TileSteps steps = TileSteps::of(conv, taps, kStride != 0 ? kStride : stride);
+    span_of_planes(TileSpan(steps, conv, block, count * kTileRows), plane_, sums);
+  }
+  template <bool kLeaky, int kStride>
+  void requantise(const Sums& sums, const PackedConv& conv, std::int32_t block, std::ptrdiff_t first) const {
+    std::uint8_t* low = low_ + first;
+    requantise_split_block<kLeaky, kStride>(sums, conv, block, low, low + plane_);
+  }
+
+ private:
+  static constexpr std::ptrdiff_t kMore = 2 * kTileBytes;  // pixels are split two by two, and read by 64 bytes
+
+  SplitS16(std::uint8_t* low, std::ptrdiff_t plane, std::int16_t* written)
+      : low_(low), plane_(plane), written_(written) {}
+
+  std::uint8_t* low_;
+  std::ptrdiff_t plane_;  // bytes from low ones to high ones
+  std::int16_t* written_;
 };
 
 template <class Element, int kOutputs, int kStride>
@@ -336,20 +370,15 @@ inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, s
   if ((sizeof(Element) == 1 && !kOfPairs && !kOfImage) || conv.tiles == nullptr || pixels < kTileRows) {
     span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, count, accumulators);
   } else if constexpr (sizeof(Element) == 2) {
-    const TileSteps steps = TileSteps::of_wide(taps, conv, kStride != 0 ? kStride : stride);
-    const TileSpan span(steps, conv, block, pixels);
-    static_assert(kOutputs == kChannels);
-    if (steps.count == 1) {
-      alignas(64) std::int32_t high[kLongestSpan * kBlock];
-      span_of_points<Signs::kWeights, Signs::kBoth>(span, {accumulators, high});
-      add_high_sums<kChannels>(accumulators, high, pixels, accumulators, kChannels);
-    } else {
-      span_of_wide(span, accumulators);
-    }
+    static_assert(kOutputs == kChannels && kStride == kTileBytes);
+    const TileSteps steps = TileSteps::of(conv, taps, kStride);
+    alignas(64) std::int32_t high[kLongestSpan * kBlock];
+    span_of_points<Signs::kWeights, Signs::kBoth>(TileSpan(steps, conv, block, pixels), {accumulators, high});
+    add_high_sums<kChannels>(accumulators, high, pixels, accumulators, kChannels);
   } else if constexpr (kOfImage) {
     span_of_image<kStride>(taps, conv, block, pixels, accumulators);
   } else if constexpr (kOfPairs) {
-    const TileSteps steps = TileSteps::of_pairs(taps, conv, kStride);
+    const TileSteps steps = TileSteps::of(conv, taps, kStride);
     span_of_bytes<kOutputs>(TileSpan(steps, conv, block, pixels), accumulators);
   }
 }
@@ -359,7 +388,7 @@ using Norms = SplitSums;
 inline void gamma_span(const std::int16_t* squares, const PackedConv& gamma, std::int32_t count, const Norms& norms) {
   const std::uint8_t* tap = bytes(squares);
   constexpr int kStride = kChannels * sizeof(std::int16_t);
-  const TileSteps steps = TileSteps::of_wide(&tap, gamma, kStride);
+  const TileSteps steps = TileSteps::of(gamma, &tap, kStride);
   span_of_points<Signs::kNone, Signs::kNone>(TileSpan(steps, gamma, 0, count * kBlockPixels), norms);
 }
 

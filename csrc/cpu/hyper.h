@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "cpu/lines.h"
+#include "cpu/input_lines.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -22,34 +22,36 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
   const std::int32_t width = (in.width + stride - 1) / stride;
   const std::ptrdiff_t line_length =
       static_cast<std::ptrdiff_t>(stride * (kHyperTileColumns + kBlockPixels) + 3) * channels;
-  std::int16_t* lines = arena.take<std::int16_t>(3 * line_length);
-  std::int32_t* accumulators = arena.take<std::int32_t>(kLargestSpan * kBlock);
+  const S16 lines = S16::make(arena, 3 * line_length);
+  const S16::Sums sums = arena.take_sums<S16::Sums>(kLargestSpan * kBlock);
   std::int16_t* block = arena.take<std::int16_t>(kBlock);
   std::int16_t* result = static_cast<std::int16_t*>(out.data);
-  const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(stride) * channels * sizeof(std::int16_t);
+  const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(stride) * channels;
   [[maybe_unused]] const MatrixTiles tiles;
 
   for (std::int32_t row = row_begin; row < row_end; ++row) {
     for (std::int32_t column = 0; column < width; column += kHyperTileColumns) {
       const std::int32_t columns = width - column < kHyperTileColumns ? width - column : kHyperTileColumns;
+      const std::int32_t length = stride * (columns - 1) + 3;
       for (int u = 0; u < 3; ++u) {
-        load_line<std::int16_t>(in, stride * row - 1 + u, stride * column - 1, stride * (columns - 1) + 3, 0, channels,
-                                lines + u * line_length, CopyS16{channels});
+        load_line<std::int16_t>(in, stride * row - 1 + u, stride * column - 1, length, 0, channels,
+                                lines.begin(u * line_length), CopyS16{channels});
+        lines.end(u * line_length, static_cast<std::ptrdiff_t>(length) * channels);
       }
       const std::uint8_t* taps[9];
       for (int u = 0; u < 3; ++u) {
-        for (int v = 0; v < 3; ++v) taps[3 * u + v] = bytes(lines + u * line_length + v * channels);
+        for (int v = 0; v < 3; ++v) taps[3 * u + v] = lines.at(u * line_length + v * channels);
       }
       const std::int32_t blocks = span_blocks<kLargestSpan>(columns);
       for (std::int32_t b = 0; b < conv.blocks; ++b) {
-        conv_span<std::int16_t, 32, 0>(taps, conv, b, step, blocks, accumulators);
+        lines.span<0>(taps, conv, b, step, blocks, sums);
         for (std::int32_t k = 0; k < blocks; ++k) {
           const std::int32_t i = k * kBlockPixels;
           const std::int32_t count = columns - i < kBlockPixels ? columns - i : kBlockPixels;
           if (leaky) {
-            requantise_block<32, true, std::int16_t>(accumulators + k * kBlock, conv, b, 0, block);
+            requantise_block<32, true, std::int16_t>(sums + k * kBlock, conv, b, 0, block);
           } else {
-            requantise_block<32, false, std::int16_t>(accumulators + k * kBlock, conv, b, 0, block);
+            requantise_block<32, false, std::int16_t>(sums + k * kBlock, conv, b, 0, block);
           }
           // Outputs [32 b, 32 b + 32) of `count` pixels. In a shuffle, output o is channel o mod n of (dy, dx) = o / n;
           // 16 divides every n here, so halves of a block stay together.
@@ -75,24 +77,42 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
   }
 }
 
+// Of `count` positions of a row of two columns' distance, from `column` on: zeros where they lie outside.
+inline void load_every_other(const Plane& in, std::int32_t row, std::int32_t column, std::int32_t count,
+                             std::int16_t* to) {
+  const std::int16_t* from =
+      static_cast<const std::int16_t*>(in.data) + static_cast<std::ptrdiff_t>(row) * in.width * kChannels;
+  for (std::int32_t k = 0; k < count; ++k, column += 2, to += kChannels) {
+    if (row >= 0 && row < in.height && column >= 0 && column < in.width) {
+      std::memcpy(to, from + static_cast<std::ptrdiff_t>(column) * kChannels, kChannels * sizeof(std::int16_t));
+    } else {
+      fill(to, kChannels, 0);
+    }
+  }
+}
+
 inline void parameters_row(const PackedParameters& parameters, const Plane& psi, const Plane& decoded,
                            const Plane& mean, const Plane& index, std::int32_t row, std::int32_t parity,
                            void* scratch) {
-  constexpr std::int32_t kLine = 2 * (kParameterPositions + kBlockPixels) + 5;
-  constexpr std::ptrdiff_t kStep = kParameterChannels * sizeof(std::int16_t);
+  constexpr std::int32_t kLine = (kParameterPositions + 3) * kChannels;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  std::int16_t* lines = arena.take<std::int16_t>(5 * kLine * kChannels);
-  std::int16_t* features = arena.take<std::int16_t>(kParameterPositions * kParameterChannels);
-  std::int16_t* hidden = arena.take<std::int16_t>(kParameterPositions * kParameterChannels);
-  std::int32_t* accumulators = arena.take<std::int32_t>(kLargestSpan * kBlock);
+  const S16 lines = S16::make(arena, 5 * kLine);
+  S16 features = S16::make(arena, kParameterPositions * kParameterChannels);
+  S16 hidden = S16::make(arena, kParameterPositions * kParameterChannels);
+  const S16::Sums sums = arena.take_sums<S16::Sums>(kLargestSpan * kBlock);
   std::int16_t* block = arena.take<std::int16_t>(kBlock);
   [[maybe_unused]] const MatrixTiles tiles;
 
   // Anchors see psi alone: the first half of the first layer's groups.
   PackedConv first = parameters.entropy_parameters[0];
-  if (parity == 0) first.groups = kPsiChannels / 2;
+  if (parity == 0) {
+    first.groups /= 2;
+    first.tile_step_count /= 2;
+  }
+  static_assert(2 * kPsiChannels == kParameterChannels && kPsiChannels % kTileBytes == 0);
   const PackedConv* layers[2] = {&first, &parameters.entropy_parameters[1]};
   const PackedConv& last = parameters.entropy_parameters[2];
+  const std::uint8_t* const scale_index = parameters.scale_index;
   std::int16_t* mean_row = static_cast<std::int16_t*>(mean.data) + static_cast<std::ptrdiff_t>(row) * mean.width * 32;
   std::uint8_t* index_row =
       static_cast<std::uint8_t*>(index.data) + static_cast<std::ptrdiff_t>(row) * index.width * 32;
@@ -103,59 +123,59 @@ inline void parameters_row(const PackedParameters& parameters, const Plane& psi,
     const std::int32_t left = (mean.width - start + 1) / 2;
     const std::int32_t positions = left < kParameterPositions ? left : kParameterPositions;
     const std::int32_t blocks = span_blocks<kLargestSpan>(positions);
-    // Requantises block b of a layer's outputs, to channels 32 b and on of `to`, 128 channels a position.
-    const auto store = [&](auto leaky, const PackedConv& conv, std::int32_t b, std::int16_t* to) {
-      for (std::int32_t k = 0; k < blocks; ++k) {
-        requantise_block<32, leaky(), std::int16_t>(accumulators + k * kBlock, conv, b, 0, block);
-        for (int p = 0; p < kBlockPixels; ++p) {
-          std::memcpy(to + (k * kBlockPixels + p) * kParameterChannels + 32 * b, block + 32 * p,
-                      32 * sizeof(std::int16_t));
-        }
-      }
-    };
     for (std::int32_t k = 0; k < positions; ++k) {
-      std::memcpy(features + k * kParameterChannels,
+      std::memcpy(features.begin(k * kParameterChannels),
                   psi_row + static_cast<std::ptrdiff_t>(start + 2 * k) * kPsiChannels,
                   kPsiChannels * sizeof(std::int16_t));
+      features.end(k * kParameterChannels, kPsiChannels);
     }
     if (parity == 1) {
+      // Taps have u + v odd: of a line the columns of one parity, side by side.
       const std::uint8_t* taps[12];
       int tap = 0;
       for (int u = 0; u < 5; ++u) {
-        load_line<std::int16_t>(decoded, row - 2 + u, start - 2, 2 * positions + 3, 0, kChannels,
-                                lines + u * kLine * kChannels, CopyS16{kChannels});
-        for (int v = 0; v < 5; ++v) {
-          if (((u + v) & 1) != 0) taps[tap++] = bytes(lines + (u * kLine + v) * kChannels);
+        const int v = u % 2 == 0 ? 1 : 0, taps_of_line = u % 2 == 0 ? 2 : 3;
+        const std::int32_t count = positions + taps_of_line - 1;
+        load_every_other(decoded, row - 2 + u, start - 2 + v, count, lines.begin(u * kLine));
+        lines.end(u * kLine, static_cast<std::ptrdiff_t>(count) * kChannels);
+        for (int k = 0; k < taps_of_line; ++k) taps[tap++] = lines.at(u * kLine + k * kChannels);
+      }
+      const PackedConv& context = parameters.context;
+      for (std::int32_t b = 0; b < context.blocks; ++b) {
+        lines.span<kChannels>(taps, context, b, 0, blocks, sums);
+        for (std::int32_t k = 0; k < blocks; ++k) {
+          features.requantise<false, kParameterChannels>(sums + k * kBlock, context, b,
+                                                         k * kBlockPixels * kParameterChannels + kPsiChannels + 32 * b);
         }
       }
-      for (std::int32_t b = 0; b < parameters.context.blocks; ++b) {
-        conv_span<std::int16_t, 32, 2 * kChannels * sizeof(std::int16_t)>(taps, parameters.context, b, 0, blocks,
-                                                                          accumulators);
-        store(std::false_type{}, parameters.context, b, features + kPsiChannels);
-      }
     }
-    std::int16_t* from = features;
-    std::int16_t* to = hidden;
     for (const PackedConv* layer : layers) {
-      const std::uint8_t* tap = bytes(from);
+      const std::uint8_t* tap = features.at(0);
       for (std::int32_t b = 0; b < layer->blocks; ++b) {
-        conv_span<std::int16_t, 32, kStep>(&tap, *layer, b, 0, blocks, accumulators);
-        store(std::true_type{}, *layer, b, to);
+        features.span<kParameterChannels>(&tap, *layer, b, 0, blocks, sums);
+        for (std::int32_t k = 0; k < blocks; ++k) {
+          hidden.requantise<true, kParameterChannels>(sums + k * kBlock, *layer, b,
+                                                      k * kBlockPixels * kParameterChannels + 32 * b);
+        }
       }
-      std::swap(from, to);
+      std::swap(features, hidden);
     }
-    const std::uint8_t* tap = bytes(from);
+    // The last layer's outputs are 32 means and 32 numbers v.
+    const std::uint8_t* tap = features.at(0);
     for (std::int32_t b = 0; b < last.blocks; ++b) {
-      conv_span<std::int16_t, 32, kStep>(&tap, last, b, 0, blocks, accumulators);
-      store(std::false_type{}, last, b, to);
-    }
-    for (std::int32_t k = 0; k < positions; ++k) {
-      const std::int16_t* result = to + k * kParameterChannels;
-      std::memcpy(mean_row + static_cast<std::ptrdiff_t>(start + 2 * k) * 32, result, 32 * sizeof(std::int16_t));
-      std::uint8_t* at = index_row + static_cast<std::ptrdiff_t>(start + 2 * k) * 32;
-      for (int c = 0; c < 32; ++c) {
-        const std::int16_t v = result[32 + c];
-        at[c] = parameters.scale_index[v < 0 ? 0 : v];  // SPEC §5 clamps v to 0..32767
+      features.span<kParameterChannels>(&tap, last, b, 0, blocks, sums);
+      for (std::int32_t k = 0; k < positions; ++k) {
+        const std::int32_t p = k % kBlockPixels;
+        if (p == 0) requantise_block<32, false, std::int16_t>(sums + k * kChannels, last, b, 0, block);
+        const std::int16_t* result = block + p * kChannels;
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(start + 2 * k) * 32;
+        if (b == 0) {
+          std::memcpy(mean_row + at, result, 32 * sizeof(std::int16_t));
+        } else {
+          for (int c = 0; c < 32; ++c) {
+            index_row[at + c] = scale_index[result[c] < 0 ? 0 : result[c]];  // SPEC §5 clamps v to 0..32767
+          }
+        }
       }
     }
   }

@@ -65,11 +65,52 @@ class InputLines {
   bool large_[kSlots] = {};
 };
 
+// s16 of any number of channels, as convolutions read them: as they are.
+class PlainS16 {
+ public:
+  using Sums = std::int32_t*;  // of a span
+
+  static PlainS16 make(Arena& arena, std::ptrdiff_t elements) {
+    return PlainS16(arena.take<std::int16_t>(static_cast<std::size_t>(elements)));
+  }
+  // Bytes of the arena.
+  static constexpr std::size_t scratch_bytes(std::ptrdiff_t elements) {
+    return static_cast<std::size_t>(elements) * sizeof(std::int16_t) + 63;
+  }
+  // Elements from `first` on are written where begin() says, and then end() called with how many they are.
+  std::int16_t* begin(std::ptrdiff_t first) const { return base_ + first; }
+  void end(std::ptrdiff_t, std::ptrdiff_t) const {}
+  const std::uint8_t* at(std::ptrdiff_t i) const { return bytes(base_ + i); }
+
+  // Of `count` blocks of pixels to 32 outputs. Pixels lie kStride elements apart, or `stride` where that is 0. A
+  // function of its own, as the compiler spills accumulators where it has several of them.
+  template <int kStride>
+  [[gnu::noinline]] void span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                              std::ptrdiff_t stride, std::int32_t count, Sums sums) const {
+    constexpr std::ptrdiff_t kBytes = sizeof(std::int16_t);
+    conv_span<std::int16_t, kChannels, kStride * kBytes>(taps, conv, block, stride * kBytes, count, sums);
+  }
+  // A block's 32 outputs, to elements from `first` on, kStride from pixel to pixel.
+  template <bool kLeaky, int kStride>
+  void requantise(const Sums& sums, const PackedConv& conv, std::int32_t block, std::ptrdiff_t first) const {
+    alignas(64) std::int16_t pixels[kBlock];
+    requantise_block<kChannels, kLeaky, std::int16_t>(sums, conv, block, 0, pixels);
+    for (int p = 0; p < kBlockPixels; ++p) {
+      std::memcpy(base_ + first + p * kStride, pixels + p * kChannels, kChannels * sizeof(std::int16_t));
+    }
+  }
+
+ private:
+  explicit PlainS16(std::int16_t* base) : base_(base) {}
+  std::int16_t* base_;
+};
+
 inline constexpr bool kUsesWinograd = kWinograd && !kMatrixTiles;
 
 // What an instruction set keeps its lines in.
 template <class Element, int kPixel, int kSlots, bool kChecked>
 using Lines = std::conditional_t<kMatrixTiles && std::is_same_v<Element, std::int16_t>, SplitLines<kSlots>,
                                  InputLines<Element, kPixel, kSlots, kChecked>>;
+using S16 = std::conditional_t<kMatrixTiles, SplitS16, PlainS16>;
 
 }  // namespace treenet::cpu::TREENET_ISA

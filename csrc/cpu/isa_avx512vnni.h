@@ -331,25 +331,39 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
   }
 }
 
+// Two pixels' bytes, kStride from one to the other.
+template <int kStride>
+inline void store_pixels(std::uint8_t* to, __m512i pixels) {
+  if constexpr (kStride == kChannels) {
+    _mm512_storeu_si512(to, pixels);
+  } else {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(pixels));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + kStride), _mm512_extracti64x4_epi64(pixels, 1));
+  }
+}
+template <int kStride>
 inline void store_split(__m512i first, __m512i second, std::uint8_t* low, std::uint8_t* high) {
   const __m512i in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), byte = _mm512_set1_epi16(255);
   const __m512i lows = _mm512_packus_epi16(_mm512_and_si512(first, byte), _mm512_and_si512(second, byte));
   const __m512i highs = _mm512_packus_epi16(_mm512_srli_epi16(first, 8), _mm512_srli_epi16(second, 8));
-  _mm512_storeu_si512(low, _mm512_permutexvar_epi64(in_order, lows));
-  _mm512_storeu_si512(high, _mm512_permutexvar_epi64(in_order, highs));
+  store_pixels<kStride>(low, _mm512_permutexvar_epi64(in_order, lows));
+  store_pixels<kStride>(high, _mm512_permutexvar_epi64(in_order, highs));
 }
 inline void split_pixels(const std::int16_t* pixels, std::uint8_t* low, std::uint8_t* high) {
-  store_split(_mm512_loadu_si512(pixels), _mm512_loadu_si512(pixels + kChannels), low, high);
+  store_split<kChannels>(_mm512_loadu_si512(pixels), _mm512_loadu_si512(pixels + kChannels), low, high);
 }
 
-template <bool kLeaky, class Sums>
-inline void requantise_split_block(const Sums& sums, const PackedConv& conv, std::uint8_t* low, std::uint8_t* high) {
-  const PerChannel<kChannels> multiplier(conv.multiplier), negative(conv.multiplier_negative);
+template <bool kLeaky, int kStride, class Sums>
+inline void requantise_split_block(const Sums& sums, const PackedConv& conv, std::int32_t block, std::uint8_t* low,
+                                   std::uint8_t* high) {
+  const PerChannel<kChannels> multiplier(conv.multiplier + block * kChannels);
+  const PerChannel<kChannels> negative(conv.multiplier_negative + block * kChannels);
   for (int i = 0; i < kBlock; i += 2 * kChannels) {
     __m512i rounded[4];
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) rounded[v] = requantised<kLeaky>(sums + i + 16 * v, multiplier[v], negative[v]);
-    store_split(pack(rounded[0], rounded[1]), pack(rounded[2], rounded[3]), low + i, high + i);
+    const std::ptrdiff_t at = i / kChannels * kStride;
+    store_split<kStride>(pack(rounded[0], rounded[1]), pack(rounded[2], rounded[3]), low + at, high + at);
   }
 }
 

@@ -148,12 +148,17 @@ inline void split_pixels(const std::int16_t* pixels, std::uint8_t* low, std::uin
   }
 }
 
-// requantise_block to 32 channels of s16, of which it gives the low and the high bytes.
-template <bool kLeaky, class Sums>
-void requantise_split_block(const Sums& sums, const PackedConv& conv, std::uint8_t* low, std::uint8_t* high) {
+// requantise_block to 32 channels of s16, of which it gives the low and the high bytes, kStride from pixel to pixel.
+template <bool kLeaky, int kStride, class Sums>
+void requantise_split_block(const Sums& sums, const PackedConv& conv, std::int32_t block, std::uint8_t* low,
+                            std::uint8_t* high) {
   std::int16_t pixels[kBlock];
-  requantise_block<kChannels, kLeaky, std::int16_t>(sums, conv, 0, 0, pixels);
-  for (int i = 0; i < kBlock; i += 2 * kChannels) split_pixels(pixels + i, low + i, high + i);
+  requantise_block<kChannels, kLeaky, std::int16_t>(sums, conv, block, 0, pixels);
+  for (int i = 0; i < kBlock; ++i) {
+    const int at = i / kChannels * kStride + i % kChannels;
+    low[at] = static_cast<std::uint8_t>(pixels[i]);
+    high[at] = static_cast<std::uint8_t>(pixels[i] >> 8);
+  }
 }
 
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {

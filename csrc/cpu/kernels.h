@@ -26,7 +26,12 @@ inline constexpr int kChannels = 32;  // of every transform activation
 // A matrix register of AMX: 16 rows of 64 bytes, which are 16 sums (matrix_tiles.h).
 inline constexpr int kTileRows = 16, kTileBytes = 64, kTileSums = kTileBytes / 4;
 inline constexpr int kTileSize = kTileRows * kTileBytes;
-inline constexpr int kMaximumTileSteps = 24;  // of a convolution (conv_tiles.h)
+inline constexpr int kMaximumTileSteps = 9;  // of a convolution (conv_tiles.h)
+
+// 64 bytes of the input: from byte 64 * chunk on of a tap's pixel.
+struct TileStep {
+  std::uint8_t tap, chunk;
+};
 
 // A convolution with its weights in the order in which kernels consume them:
 //   weights[block][tap][group][out in block][4 bytes]
@@ -48,6 +53,8 @@ struct PackedConv {
   std::int32_t block_bytes;    // weight bytes of a block
   // The same for matrix tiles (conv_tiles.h); null where the instruction set has none, or none that fit.
   const std::uint8_t* tiles;
+  const TileStep* tile_steps;
+  std::int32_t tile_step_count;
   std::int32_t tile_bytes;  // of 16 outputs
 };
 

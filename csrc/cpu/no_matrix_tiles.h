@@ -9,6 +9,7 @@ inline constexpr bool kMatrixTiles = false;
 struct MatrixTiles {};
 template <int kSlots>
 class SplitLines;
+class SplitS16;
 
 template <class Element, int kOutputs, int kStride>
 inline void conv_span(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,

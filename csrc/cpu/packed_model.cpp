@@ -15,7 +15,7 @@ struct Layout {
   bool wide_input = false;  // s16 activations; else u8
   int input_zero_point = 0;
   int block_outputs = 32;
-  bool split = false;                  // s16 that matrix tiles have as planes of bytes
+  bool split = false;                  // s16 that matrix tiles have as planes of low and of high bytes
   std::vector<int> order;              // empty: as in the model
   std::function<bool(int, int)> taps;  // which (u, v) to keep, in row order; empty: all
   int repeat_taps = 1;                 // writes all taps this many times (the pair x, y of a fusion)
@@ -86,13 +86,12 @@ class Packer {
         return conv.weight[(static_cast<std::size_t>(layout.order[output]) * conv.inputs + input) * area + taps[tap]];
       };
       if (layout.wide_input && !layout.split) {
-        wide_tiles(packed, weight);
-      } else if (conv.inputs == kTransformChannels) {
-        narrow_tiles(packed, conv.kernel, weight);
+        point_tiles(packed, weight);
+      } else if (conv.inputs >= kTransformChannels) {
+        byte_tiles(packed, conv.inputs, tile_steps(conv, taps), weight);
       } else if (conv.inputs == 3 && conv.kernel == 3) {
         image_tiles(packed, weight);
       }
-      assert(!layout.split || packed.tiles != nullptr);
     }
     return packed;
   }
@@ -125,7 +124,7 @@ class Packer {
     gamma.weights = weights;
     gamma.bias = copy(g.beta);
     if (matrix_tiles_)
-      wide_tiles(gamma, [&](int output, int, int input) -> int { return g.gamma[output * n + input]; });
+      point_tiles(gamma, [&](int output, int, int input) -> int { return g.gamma[output * n + input]; });
     packed.numerator = copy(g.numerator);
     packed.magnitude = copy(g.magnitude);
     return packed;
@@ -175,17 +174,17 @@ class Packer {
   PackedBottleneck bottleneck(const Bottleneck& b, const Model& model) {
     PackedBottleneck packed{};
     for (int k = 0; k < 5; ++k) {
-      packed.hyper_analysis[k] = conv(b.hyper_analysis[k], {.wide_input = true});
+      packed.hyper_analysis[k] = conv(b.hyper_analysis[k], {.wide_input = true, .split = true});
       const bool shuffled = k == 1 || k == 3;
       const int channels = b.hyper_synthesis[k].outputs / 4;
       packed.hyper_synthesis[k] =
           conv(b.hyper_synthesis[k],
-               {.wide_input = true, .order = shuffled ? subpixel_order(channels) : std::vector<int>{}});
+               {.wide_input = true, .split = true, .order = shuffled ? subpixel_order(channels) : std::vector<int>{}});
     }
     packed.parameters.context =
-        conv(b.context, {.wide_input = true, .taps = [](int u, int v) { return (u + v) % 2 == 1; }});
+        conv(b.context, {.wide_input = true, .split = true, .taps = [](int u, int v) { return (u + v) % 2 == 1; }});
     for (int k = 0; k < 3; ++k) {
-      packed.parameters.entropy_parameters[k] = conv(b.entropy_parameters[k], {.wide_input = true});
+      packed.parameters.entropy_parameters[k] = conv(b.entropy_parameters[k], {.wide_input = true, .split = true});
     }
     packed.parameters.scale_index = model.scale_index.data();
     return packed;
@@ -266,44 +265,51 @@ class Packer {
   }
 
   // A convolution's weights for matrix tiles (conv_tiles.h), of weight(packed output, tap, input), which is 0 for those
-  // that there are not. For s16, whose low and high bytes take turns in memory and have tiles of their own:
+  // that there are not. For 32 s16 of a pixel, whose low and high bytes take turns in memory and have tiles of their
+  // own:
   template <class Weight>
-  void wide_tiles(PackedConv& packed, Weight weight) {
-    constexpr int kInputs = kTileBytes / 2;
-    const int chunks = (2 * packed.groups + kInputs - 1) / kInputs;
-    assert(packed.taps * chunks <= kMaximumTileSteps);
-    std::uint8_t* tile = allocate_tiles(packed, 2 * packed.taps * chunks);
+  void point_tiles(PackedConv& packed, Weight weight) {
+    assert(packed.taps == 1 && 2 * packed.groups == kTransformChannels);
+    std::uint8_t* tile = allocate_tiles(packed, {{0, 0}}, 2);
     for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileSums) {
-      for (int step = 0; step < packed.taps * chunks; ++step) {
-        for (const int byte : {0, 1}) {
-          for (int input = 0; input < kInputs; ++input) {
-            for (int o = 0; o < kTileSums; ++o) {
-              tile[input / 2 * kTileBytes + 4 * o + 2 * (input % 2) + byte] =
-                  static_cast<std::uint8_t>(weight(first + o, step / chunks, step % chunks * kInputs + input));
-            }
+      for (const int byte : {0, 1}) {
+        for (int input = 0; input < kTransformChannels; ++input) {
+          for (int o = 0; o < kTileSums; ++o) {
+            tile[input / 2 * kTileBytes + 4 * o + 2 * (input % 2) + byte] =
+                static_cast<std::uint8_t>(weight(first + o, 0, input));
           }
-          tile += kTileSize;
         }
+        tile += kTileSize;
       }
     }
-    assert(tile == packed.tiles + packed.tile_bytes * packed.blocks * packed.block_outputs / kTileSums);
   }
-  // And for 32 bytes a pixel, of a 1x1 or a 3x3 convolution, with two taps of a row in a tile:
+  // For bytes, or s16 as planes of them: two neighbouring taps of a line of 32 channels in a step, or 64 channels.
+  static std::vector<TileStep> tile_steps(const Convolution& conv, const std::vector<int>& taps) {
+    std::vector<TileStep> steps;
+    for (std::size_t t = 0; t < taps.size(); ++t) {
+      const auto tap = static_cast<std::uint8_t>(t);
+      for (int chunk = 0; chunk * kTileBytes < conv.inputs; ++chunk) {
+        steps.push_back({tap, static_cast<std::uint8_t>(chunk)});
+      }
+      const bool has_pair = t + 1 < taps.size() && taps[t + 1] / conv.kernel == taps[t] / conv.kernel;
+      if (conv.inputs == kTransformChannels && has_pair) ++t;
+    }
+    return steps;
+  }
   template <class Weight>
-  void narrow_tiles(PackedConv& packed, int kernel, Weight weight) {
-    constexpr int kInputs = kTransformChannels;
-    std::uint8_t* tile = allocate_tiles(packed, kernel * ((kernel + 1) / 2));
+  void byte_tiles(PackedConv& packed, int inputs, const std::vector<TileStep>& steps, Weight weight) {
+    std::uint8_t* tile = allocate_tiles(packed, steps, 1);
     for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileSums) {
-      for (int u = 0; u < kernel; ++u) {
-        for (int v = 0; v < kernel; ++v) {
-          for (int input = 0; input < kInputs; ++input) {
-            const int byte = v % 2 * kInputs + input;
-            for (int o = 0; o < kTileSums; ++o) {
-              tile[byte / 4 * kTileBytes + 4 * o + byte % 4] =
-                  static_cast<std::uint8_t>(weight(first + o, u * kernel + v, input));
-            }
+      for (std::size_t s = 0; s < steps.size(); ++s, tile += kTileSize) {
+        const int next_tap = s + 1 < steps.size() ? steps[s + 1].tap : packed.taps;
+        for (int byte = 0; byte < kTileBytes; ++byte) {
+          const int channel = kTileBytes * steps[s].chunk + byte;
+          const int tap = steps[s].tap + (inputs == kTransformChannels ? channel / inputs : 0);
+          const int input = inputs == kTransformChannels ? channel % inputs : channel;
+          if (input >= inputs || tap >= std::max(next_tap, steps[s].tap + 1)) continue;
+          for (int o = 0; o < kTileSums; ++o) {
+            tile[byte / 4 * kTileBytes + 4 * o + byte % 4] = static_cast<std::uint8_t>(weight(first + o, tap, input));
           }
-          if (v % 2 == 1 || v == kernel - 1) tile += kTileSize;
         }
       }
     }
@@ -311,7 +317,7 @@ class Packer {
   // For the image's three bytes of four, of a 3x3 convolution:
   template <class Weight>
   void image_tiles(PackedConv& packed, Weight weight) {
-    std::uint8_t* tile = allocate_tiles(packed, 1);
+    std::uint8_t* tile = allocate_tiles(packed, {{0, 0}}, 1);
     for (int first = 0; first < packed.blocks * packed.block_outputs; first += kTileSums, tile += kTileSize) {
       for (int tap = 0; tap < 9; ++tap) {
         for (int input = 0; input < 3; ++input) {
@@ -323,8 +329,11 @@ class Packer {
       }
     }
   }
-  std::uint8_t* allocate_tiles(PackedConv& packed, int tiles) {
-    packed.tile_bytes = tiles * kTileSize;
+  std::uint8_t* allocate_tiles(PackedConv& packed, const std::vector<TileStep>& steps, int tiles_a_step) {
+    assert(steps.size() <= kMaximumTileSteps);
+    packed.tile_steps = copy(steps);
+    packed.tile_step_count = static_cast<std::int32_t>(steps.size());
+    packed.tile_bytes = packed.tile_step_count * tiles_a_step * kTileSize;
     const int outputs = packed.blocks * packed.block_outputs;
     std::uint8_t* data = allocate<std::uint8_t>(static_cast<std::size_t>(outputs) / kTileSums * packed.tile_bytes);
     packed.tiles = data;

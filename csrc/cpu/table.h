@@ -24,10 +24,9 @@ inline std::size_t scratch_bytes() {
       (kFeatures + kBlockPixels) * kChannels * sizeof(std::int16_t) +
       4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =
-      3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels * sizeof(std::int16_t);
-  constexpr std::size_t kParameters =
-      5 * (2 * (kParameterPositions + kBlockPixels) + 16) * kChannels * sizeof(std::int16_t) +
-      2 * kParameterPositions * kParameterChannels * sizeof(std::int16_t);
+      S16::scratch_bytes(3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels);
+  constexpr std::size_t kParameters = S16::scratch_bytes(5 * (kParameterPositions + 16) * kChannels) +
+                                      2 * S16::scratch_bytes(kParameterPositions * kParameterChannels);
   return std::max({kDown, kUp, kOutput, kHyper, kParameters}) + kBlocks;
 }
 
