@@ -2,9 +2,9 @@
 //
 // Lane (g, t), g = lane / 4, t = lane % 4, owns channels 8t..8t+7 of positions g and g+8, "rows" h = 0 and 1. It loads
 // and stores them as 8 (u8) or 16 (s16) bytes in one piece. The tensor cores leave the order of the inner index and of
-// the output columns open, so weights are packed (weights.h) such that a lane's owned channels are its part of operand
-// A, and its part of the results of four products: what one product gives is operand A of the next, and no value ever
-// crosses lanes.
+// the output columns open, so weights are packed (weights.h) such that a lane's owned channels are its part of the
+// results of four products. Where they are its part of operand A, too, one product's results become the next one's
+// operand without crossing lanes; from a tile in shared memory ldmatrix hands every lane its part (tile.h).
 #pragma once
 
 #include <type_traits>
@@ -156,8 +156,7 @@ __device__ __forceinline__ void shift_to_low(Sums& sums, const Owned<std::int32_
   }
 }
 
-// ---- specified float steps (SPEC §2)
-// ---------------------------------------------------------------------------------
+// ---- specified float steps (SPEC §2) --------------------------------------------------------------------------------
 
 __device__ __forceinline__ float scaled(std::int32_t sum, float multiplier) {
   return __fmul_rn(__int2float_rn(sum), multiplier);

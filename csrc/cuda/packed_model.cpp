@@ -185,7 +185,7 @@ ResidualBlockWeights pack_up(Packer& packer, const ResidualBlock& block) {
           .output_zero = block.output_zero_point};
 }
 
-// Operand B of products of one column an output, eight of them: `words` words a lane.
+// Operand B of products of one column an output, eight of them: two words a lane.
 std::vector<std::uint8_t> pack_columns(const Convolution& conv, int tap, InputOf input_of) {
   std::vector<std::uint8_t> bytes;
   for (int lane = 0; lane < kLanes; ++lane) {

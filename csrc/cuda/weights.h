@@ -3,8 +3,9 @@
 // Outputs come in groups of 32, padded with zeros. In the packed weights of a group, for one tap and 32 input channels
 // (one k-step), lane (g, t) has the operands B of the four products of which product j gives output channels 8t' + 2j +
 // e in column 2t' + e: two words each of output 8 (g / 2) + 2j + g % 2. Where operand A comes from a tile in shared
-// memory, as in all convolutions of 3x3 (tile.h), these are of input channels 4t..4t+3 and 16+4t..16+4t+3; where it is
-// what a lane owns (fragments.h), of 8t..8t+3 and 8t+4..8t+7.
+// memory (tile.h), as in all convolutions of 3x3 but the image's, these are of input channels 4t..4t+3 and
+// 16+4t..16+4t+3; where it is what a lane owns (fragments.h), of 8t..8t+3 and 8t+4..8t+7. In a k-step of the image each
+// word is of one pixel, in column t of one of two rows of the window.
 #pragma once
 
 #include <cstdint>
