@@ -334,6 +334,8 @@ __global__ void __launch_bounds__(kWarps<kKind>* kWarp, kBlocks<kKind>)
 template <UpKind kKind>
 void launch_up(int nodes, const ResidualUpParameters& p, StreamHandle stream) {
   static_assert(kSharedBytes<kKind> <= kMostSharedBytes);
+  // So many blocks fit into the 164 KB of compute capability 8.0, with what each takes beside its own.
+  static_assert(kBlocks<kKind> * (kSharedBytes<kKind> + 1024) <= 164 * 1024);
   launch(residual_up_kernel<kKind>,
          {.x = (p.width + kInnerColumns - 1) / kInnerColumns,
           .y = (p.height + kInnerRows<kKind> - 1) / kInnerRows<kKind>,
