@@ -35,9 +35,9 @@ DeviceProperties checked_device(int device) {
   return properties;
 }
 
-std::unique_ptr<const Networks> networks_on(int device, const Model& model) {
+std::unique_ptr<const Networks> networks_on(int device, const Model& model, int multiprocessors) {
   const DeviceGuard here(device);
-  return std::make_unique<const Networks>(model);
+  return std::make_unique<const Networks>(model, multiprocessors);
 }
 
 // Puts pixels and gains where the device reads them. What the device still does with a space's last call is done.
@@ -167,7 +167,7 @@ CudaBackend::CudaBackend(const Model& model, int device, int threads)
     : model_(model),
       device_(device),
       properties_(checked_device(device)),
-      networks_(networks_on(device, model)),
+      networks_(networks_on(device, model, properties_.multiprocessors)),
       spaces_(SpacePool::of(device)),
       threads_(threads) {}
 

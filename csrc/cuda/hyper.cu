@@ -10,7 +10,7 @@ constexpr int kSide = 8;
 constexpr int kWarps = 4;
 static_assert(kSide * kSide == kWarps * kRows);
 
-constexpr std::int64_t kFewBlocks = 512;  // a large device has room for 132 times 8 or more
+constexpr std::int64_t kFewBlocks = 4;  // of a multiprocessor, which has room for 8 or more
 
 template <int kStride>
 constexpr int kInputSide = (kSide - 1) * kStride + 3;
@@ -100,7 +100,7 @@ void launch_hyper(const HyperParameters& p, StreamHandle stream) {
   const auto tiles = [](int side) { return ((side + kStride - 1) / kStride + kSide - 1) / kSide; };
   const int blocks = tiles(p.height) * tiles(p.width), groups = (p.outputs + kChannels - 1) / kChannels;
   // Few blocks share the groups, though all of them load the same input then: small images would leave the device idle.
-  const bool few = std::int64_t{blocks} * kBottleneckCount * p.images < kFewBlocks;
+  const bool few = std::int64_t{blocks} * kBottleneckCount * p.images < kFewBlocks * p.multiprocessors;
   launch(hyper_kernel<kSteps, kStride, kLeaky, kShuffle>,
          {.x = blocks,
           .y = kBottleneckCount * (few ? groups : 1),

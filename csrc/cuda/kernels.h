@@ -69,6 +69,7 @@ struct HyperParameters {
   std::int16_t* output;       // likewise; of a shuffle twice the size and a quarter of the channels
   int images, height, width;  // of the input
   int inputs, outputs;        // channels, before the shuffle
+  int multiprocessors;        // of the device
 };
 // One layer of the hyper transforms (SPEC §5), 3x3.
 struct HyperShape {

@@ -55,26 +55,20 @@ constexpr HyperLayer kHyperSynthesis[5] = {{32, 32, {1, true, false}},
                                            {48, 192, {1, true, true}},
                                            {48, 64, {1, false, false}}};
 
-// Five layers from `input` of the given size to `output`, through the space's two memories in turn.
+// Five layers from the input of `p` to `output`, through the space's two memories in turn.
 void hyper_transform(const HyperLayer (&layers)[5], const std::array<PackedModel::Layer, 5>& weights,
-                     const Space& space, const std::int16_t* input, int height, int width, std::int16_t* output,
-                     StreamHandle stream) {
+                     const Space& space, HyperParameters p, std::int16_t* output, StreamHandle stream) {
   for (int k = 0; k < 5; ++k) {
     const HyperLayer& layer = layers[k];
-    HyperParameters p{};
     std::copy(weights[k].begin(), weights[k].end(), p.conv);
-    p.input = input;
     p.output = k == 4 ? output : space.device.hyper[k % 2];
-    p.images = space.images;
-    p.height = height;
-    p.width = width;
     p.inputs = layer.inputs;
     p.outputs = layer.outputs;
     hyper_convolution(layer.shape, p, stream);
-    input = p.output;
+    p.input = p.output;
     const int scale = layer.shape.shuffle ? 2 : 1;
-    height = (height + layer.shape.stride - 1) / layer.shape.stride * scale;
-    width = (width + layer.shape.stride - 1) / layer.shape.stride * scale;
+    p.height = (p.height + layer.shape.stride - 1) / layer.shape.stride * scale;
+    p.width = (p.width + layer.shape.stride - 1) / layer.shape.stride * scale;
   }
 }
 
@@ -142,15 +136,25 @@ void Networks::analyse(const Space& space, const Run& run) const {
 
 void Networks::hyper_analyse(const Space& space, const Run& run) const {
   const Geometry& g = space.geometry;
-  hyper_transform(kHyperAnalysis, packed_.hyper_analysis, space, space.device.latents, g.latent_height, g.latent_width,
+  hyper_transform(kHyperAnalysis, packed_.hyper_analysis, space,
+                  {.input = space.device.latents,
+                   .images = space.images,
+                   .height = g.latent_height,
+                   .width = g.latent_width,
+                   .multiprocessors = multiprocessors_},
                   space.device.hyper_latents, run.stream);
 }
 
 void Networks::hyper_synthesise(const Space& space, const Run& run) const {
   const Geometry& g = space.geometry;
   record_all(run, "Z", space.device.hyper_latents, kBottlenecks, g.hyper_height, g.hyper_width);
-  hyper_transform(kHyperSynthesis, packed_.hyper_synthesis, space, space.device.hyper_latents, g.hyper_height,
-                  g.hyper_width, space.device.psi, run.stream);
+  hyper_transform(kHyperSynthesis, packed_.hyper_synthesis, space,
+                  {.input = space.device.hyper_latents,
+                   .images = space.images,
+                   .height = g.hyper_height,
+                   .width = g.hyper_width,
+                   .multiprocessors = multiprocessors_},
+                  space.device.psi, run.stream);
   constexpr int kPsiChannels = 2 * kTransformChannels;
   const int height = 4 * g.hyper_height, width = 4 * g.hyper_width;
   for (int b = 0; b < kBottlenecks; ++b) {  // psi is what lies over the latents (SPEC §5)

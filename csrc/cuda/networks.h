@@ -17,7 +17,8 @@ struct Run {
 
 class Networks {
  public:
-  explicit Networks(const Model& model) : packed_(model) {}
+  // `multiprocessors`: of the device that is current.
+  Networks(const Model& model, int multiprocessors) : packed_(model), multiprocessors_(multiprocessors) {}
 
   // Pixels to all symbols.
   void encode(const Space& space, const Run& run) const;
@@ -35,6 +36,7 @@ class Networks {
   SymbolParameters symbols(const Space& space, int parity) const;
 
   const PackedModel packed_;
+  const int multiprocessors_;
 };
 
 }  // namespace treenet::cuda

@@ -67,6 +67,17 @@ TEST("all tensors of the encoder and of the decoder are those of the scalar kern
   }
 }
 
+// On a device of one multiprocessor a block of a hyper layer computes all outputs, on a large one a group of them.
+TEST("small devices and large ones give the same bytes") {
+  const Bytes pixels = image(16, 530);
+  const Bytes stream = testing::encode(scalar_codec(), pixels, 16, 530, 60);
+  for (const int multiprocessors : {1, 132}) {
+    cuda::emulation::set_multiprocessors(multiprocessors);
+    CHECK(testing::encode(device_codec(), pixels, 16, 530, 60) == stream);
+  }
+  cuda::emulation::set_multiprocessors(4);
+}
+
 TEST("recorded launches serve all calls of a size") {
   const Codec device = device_codec(), scalar = scalar_codec();
   for (const unsigned seed : {1u, 2u}) {

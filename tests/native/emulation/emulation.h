@@ -35,4 +35,7 @@ void set_busy(bool busy);
 void set_memory(std::size_t bytes);
 std::size_t memory_in_use();
 
+// How many multiprocessors the device is said to have; 4 unless it is set.
+void set_multiprocessors(int count);
+
 }  // namespace treenet::cuda::emulation

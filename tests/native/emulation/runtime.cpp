@@ -31,6 +31,7 @@ constexpr std::align_val_t kAlignment{256};
 
 std::atomic<bool> busy{false};
 std::atomic<std::size_t> memory{std::size_t{1} << 30}, in_use{0};
+std::atomic<int> multiprocessors{4};
 
 // Exactly as many bytes as asked for, so that the address sanitizer finds what goes beyond.
 std::shared_ptr<void> allocate(std::size_t bytes) {
@@ -75,12 +76,13 @@ void emulation::submit(StreamHandle stream, std::function<void()> work) {
 void emulation::set_busy(bool value) { busy = value; }
 void emulation::set_memory(std::size_t bytes) { memory = bytes; }
 std::size_t emulation::memory_in_use() { return in_use; }
+void emulation::set_multiprocessors(int count) { multiprocessors = count; }
 
 int device_count(std::string&) { return 1; }
 
 DeviceProperties device_properties(int device) {
   check_device(device);
-  return {"emulated", 9, 0, 4, memory};
+  return {"emulated", 9, 0, multiprocessors, memory};
 }
 
 DeviceGuard::DeviceGuard(int device) { check_device(device); }
