@@ -14,7 +14,8 @@ TOOLS = ("memcheck", "racecheck")
 APART = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "TREENET_FAST_CUDA_GUARDS": "1"}
 """An environment in which each tensor, PyTorch's or the codec's, is an allocation of its own: beyond its end is out of
 bounds then."""
-SIZES = ((37, 50), (70, 33))
+SIZES = ((37, 50), (70, 33), (16, 530))
+"""The last one so wide that rows of symbols take several rounds, and all hyper layers several blocks."""
 
 
 @dataclass(frozen=True)
