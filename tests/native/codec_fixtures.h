@@ -25,9 +25,28 @@ inline std::shared_ptr<const Model> model() {
   return made;
 }
 
-inline Codec codec(const std::string& isa, int threads) {
-  return Codec(model(), std::make_unique<cpu::CpuBackend>(*model(), isa, threads));
+// Factors of all sizes up to both ends (SPEC §9), so that products leave 32 bits and vanish, and one zero point.
+inline std::shared_ptr<const Model> model_of_extremes(int zero_point) {
+  RandomModel random(2);
+  std::mt19937 chance(5);
+  for (const auto& [name, tensor] : random.tensors) {
+    if (name.ends_with("zero_point")) *random.data<std::int32_t>(name) = zero_point;
+    if (tensor.dtype != DType::kF32 || name.starts_with("entropy")) continue;
+    float* factors = random.data<float>(name);
+    std::int64_t size = 1;
+    for (const std::int64_t side : tensor.shape) size *= side;
+    for (std::int64_t i = 0; i < size; ++i) {
+      const unsigned kind = chance() % 16;
+      factors[i] = kind == 0 ? 0x1p20f : kind == 1 ? 0x1p-40f : factors[i];
+    }
+  }
+  return random.make();
 }
+
+inline Codec codec(const std::shared_ptr<const Model>& model, const std::string& isa, int threads) {
+  return Codec(model, std::make_unique<cpu::CpuBackend>(*model, isa, threads));
+}
+inline Codec codec(const std::string& isa, int threads) { return codec(model(), isa, threads); }
 
 // Smooth shapes with some noise; another image for each seed.
 inline Bytes image(int height, int width, unsigned seed = 0) {
