@@ -197,16 +197,16 @@ __device__ __forceinline__ Owned<std::int32_t> requantise(const Sums& sums, int 
 }
 
 // The correctly rounded square root of numbers of [1, 2^31], without __fsqrt_rn's way out for others: Newton's steps,
-// which are right from every estimate within 2^-14 (tests/native/test_roots.cpp).
-__device__ __forceinline__ float root_of(float value) {
-  const float estimate = inverse_root_estimate(value);
-  float root = __fmul_rn(value, estimate);
-  float half_inverse = __fmul_rn(estimate, 0.5f);
+// which are right from every estimate of its inverse within 2^-14 (tests/native/test_roots.cpp).
+__device__ __forceinline__ float root_from(float value, float inverse_estimate) {
+  float root = __fmul_rn(value, inverse_estimate);
+  float half_inverse = __fmul_rn(inverse_estimate, 0.5f);
   const float error = __fmaf_rn(-root, half_inverse, 0.5f);
   root = __fmaf_rn(root, error, root);
   half_inverse = __fmaf_rn(half_inverse, error, half_inverse);
   return __fmaf_rn(__fmaf_rn(-root, root, value), half_inverse, root);
 }
+__device__ __forceinline__ float root_of(float value) { return root_from(value, inverse_root_estimate(value)); }
 
 // GDN or its inverse of both rows: g[h][c] from a convolution's sums.
 template <bool kInverse>

@@ -312,11 +312,15 @@ TEST("values are clamped as they are packed, and summed from there") {
 
 // A root's significand depends on the number's and on whether its exponent is even: the numbers of [1, 4) stand for
 // all. From every estimate: test_roots.cpp.
-TEST("roots are correctly rounded for every significand") {
+TEST("roots are correctly rounded for every significand, from estimates on both sides") {
   std::uint32_t wrong = 0;
   for (auto bits = std::bit_cast<std::uint32_t>(1.0f); bits < std::bit_cast<std::uint32_t>(4.0f); ++bits) {
-    const float number = std::bit_cast<float>(bits);
-    wrong += root_of(number) != std::sqrt(number);
+    const float number = std::bit_cast<float>(bits), root = std::sqrt(number);
+    const double inverse = 1 / std::sqrt(static_cast<double>(number));
+    wrong += root_of(number) != root;
+    for (const double error : {-0x1p-14, -0x1p-20, 0.0, 0x1p-17, 0x1p-14}) {
+      wrong += root_from(number, static_cast<float>(inverse * (1 + error))) != root;
+    }
   }
   CHECK_EQUAL(wrong, 0u);
 }
