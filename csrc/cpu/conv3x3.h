@@ -36,7 +36,7 @@ class Conv3x3 {
   // For `columns` columns of the output at most, a multiple of kScale.
   static Conv3x3 make(Arena& arena, std::int32_t columns) {
     Conv3x3 conv;
-    conv.sums_ = arena.take_sums<Sums>(kLongestSpan * kBlock);
+    for (Sums& sums : conv.sums_) sums = arena.take_sums<Sums>(kLongestSpan * kBlock);
     if constexpr (kByWinograd) {
       conv.length_ = padded(columns) * kChannels;
       conv.rows_ = arena.take<std::int32_t>(kRows * kScale * conv.length_);
@@ -47,7 +47,7 @@ class Conv3x3 {
   }
   // What that takes of the arena.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
-    std::size_t bytes = 2 * kLongestSpan * kBlock * sizeof(std::int32_t);
+    std::size_t bytes = 4 * kLongestSpan * kBlock * sizeof(std::int32_t);
     if (kByWinograd) {
       bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
                kPoints * kBlock * sizeof(std::int16_t) + Winograd::kSums * kBlock * sizeof(std::int32_t);
@@ -76,8 +76,9 @@ class Conv3x3 {
       }
       if (kept_) return kept_row(y % kRows, part) + static_cast<std::ptrdiff_t>(begin) * kChannels;
     }
-    compute(conv, lines, offset, y, part, begin, blocks, sums_);
-    return sums_;
+    turn_ ^= 1;
+    compute(conv, lines, offset, y, part, begin, blocks, sums_[turn_]);
+    return sums_[turn_];
   }
 
  private:
@@ -134,7 +135,8 @@ class Conv3x3 {
     }
   }
 
-  Sums sums_;  // of a span, directly
+  Sums sums_[2];  // of a span and the one before, directly
+  int turn_ = 0;
   // Winograd's: which rows of input positions have their outputs kept, in units of kRows, if they are.
   std::int32_t together_ = -1;
   bool kept_ = false;

@@ -336,6 +336,9 @@ class SplitS16 {
       split_pixels(written_ + i, low_ + first + i, low_ + plane_ + first + i);
     }
   }
+  void copy64(const std::int16_t* from, std::ptrdiff_t first) const {
+    split_pixels(from, low_ + first, low_ + plane_ + first);
+  }
   const std::uint8_t* at(std::ptrdiff_t i) const { return low_ + i; }
 
   template <int kStride>

@@ -80,6 +80,10 @@ class PlainS16 {
   // Elements from `first` on are written where begin() says, and then end() called with how many they are.
   std::int16_t* begin(std::ptrdiff_t first) const { return base_ + first; }
   void end(std::ptrdiff_t, std::ptrdiff_t) const {}
+  // Or they are 64 elements that lie somewhere else.
+  void copy64(const std::int16_t* from, std::ptrdiff_t first) const {
+    std::memcpy(base_ + first, from, 64 * sizeof(std::int16_t));
+  }
   const std::uint8_t* at(std::ptrdiff_t i) const { return bytes(base_ + i); }
 
   // Of `count` blocks of pixels to 32 outputs. Pixels lie kStride elements apart, or `stride` where that is 0. A

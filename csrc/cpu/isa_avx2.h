@@ -17,6 +17,7 @@ using U8Line = std::int16_t;
 inline constexpr std::int32_t kU8Group = 2;
 inline constexpr bool kWinograd = true;
 inline constexpr int kVectorBytes = 32;
+inline constexpr bool kPointSums = false;  // u8 are widened
 
 inline __m256i broadcast4(const std::uint8_t* from) {
   std::int32_t value;

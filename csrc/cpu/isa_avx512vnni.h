@@ -14,6 +14,7 @@ using U8Line = std::uint8_t;
 inline constexpr std::int32_t kU8Group = 4;
 inline constexpr bool kWinograd = true;
 inline constexpr int kVectorBytes = 64;
+inline constexpr bool kPointSums = true;
 
 inline __m512i broadcast4(const std::uint8_t* from) {
   std::int32_t value;
@@ -131,6 +132,13 @@ inline __m512i load_accumulators(const std::int32_t* from) { return _mm512_load_
 inline __m512i load_accumulators(const SplitSums& from) {
   return _mm512_add_epi32(_mm512_load_si512(from.low), _mm512_slli_epi32(_mm512_load_si512(from.high), 8));
 }
+template <int kStride>
+inline __m512i load_accumulators(const PointSums<kStride>& from) {
+  const std::size_t output = from.output(0);
+  const __m512i bias = _mm512_loadu_si512(from.conv.bias + output);
+  const __m512i weights = _mm512_load_si512(from.conv.weights + 4 * output);
+  return _mm512_dpbusd_epi32(bias, broadcast4(from.pixel(0)), weights);
+}
 
 // Packs go by 128 bits; these restore the order.
 inline __m512i pack(__m512i first, __m512i second) {
@@ -149,9 +157,6 @@ inline void store64(std::uint8_t* to, const __m512i (&values)[4], __m512i zero_p
   _mm512_storeu_si512(to, _mm512_permutexvar_epi32(in_order, _mm512_packus_epi16(first, second)));
 }
 
-inline __m512i load16(const std::uint8_t* from) {
-  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-}
 inline __m512i load16(const std::int16_t* from) {
   return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
@@ -257,20 +262,6 @@ inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* nu
   }
 }
 
-// Adds `count` pixels, at most 65536, to sums[32].
-template <class T>
-inline void add_to_sums(const T* pixels, std::int32_t count, std::int64_t* sums) {
-#pragma GCC unroll 2
-  for (int c = 0; c < kChannels; c += 16) {
-    __m512i sum = _mm512_setzero_si512();
-    for (std::int32_t p = 0; p < count; ++p) sum = _mm512_add_epi32(sum, load16(pixels + p * kChannels + c));
-    const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
-    const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1));
-    _mm512_storeu_si512(sums + c, _mm512_add_epi64(_mm512_loadu_si512(sums + c), low));
-    _mm512_storeu_si512(sums + c + 8, _mm512_add_epi64(_mm512_loadu_si512(sums + c + 8), high));
-  }
-}
-
 // The model's 128 bytes, two to a lane of 16 bits, in two registers: entry k is byte k % 2 of lane k / 2.
 struct SigmoidTable {
   __m512i low, high;
@@ -292,6 +283,29 @@ inline __m512i load_pixel(const std::uint8_t* from) {
 inline void store_pixel(std::int16_t* to, __m512i values) { _mm512_storeu_si512(to, values); }
 inline void store_pixel(std::uint8_t* to, __m512i values) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(values));
+}
+
+// Adds `count` pixels, at most 65536, to sums[32]: two at a time, whose numbers of a channel are a pair of 16 bits.
+template <class T>
+inline void add_to_sums(const T* pixels, std::int32_t count, std::int64_t* sums) {
+  const __m512i ones = _mm512_set1_epi16(1);
+  __m512i low = _mm512_setzero_si512(), high = low;  // channels 0 to 3, and 4 to 7, of every eight
+  for (std::int32_t p = 0; p < count; p += 2) {
+    const __m512i first = load_pixel(pixels + p * kChannels);
+    const __m512i second = p + 1 < count ? load_pixel(pixels + (p + 1) * kChannels) : _mm512_setzero_si512();
+    low = _mm512_dpwssd_epi32(low, _mm512_unpacklo_epi16(first, second), ones);
+    high = _mm512_dpwssd_epi32(high, _mm512_unpackhi_epi16(first, second), ones);
+  }
+  const __m512i in_order[2] = {_mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23),
+                               _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31)};
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h, sums += 16) {
+    const __m512i sum = _mm512_permutex2var_epi32(low, in_order[h], high);
+    const __m512i halves[2] = {_mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum)),
+                               _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1))};
+    _mm512_storeu_si512(sums, _mm512_add_epi64(_mm512_loadu_si512(sums), halves[0]));
+    _mm512_storeu_si512(sums + 8, _mm512_add_epi64(_mm512_loadu_si512(sums + 8), halves[1]));
+  }
 }
 
 // y + ((W * (x - y) + 128) >> 8), in 16 bits. vpmulhrsw gives (a * b + 2^14) >> 15.

@@ -16,6 +16,7 @@ using U8Line = std::uint8_t;  // the type of a u8 activation in a line
 inline constexpr std::int32_t kU8Group = 4;
 inline constexpr bool kWinograd = false;  // the twin computes what is written
 inline constexpr int kVectorBytes = 16;
+inline constexpr bool kPointSums = true;
 
 // rne(value) clamped to [lo, hi]. The bounds are integers, so clamping first is the same.
 inline std::int32_t round_clamped(float value, float lo, float hi) {
@@ -71,6 +72,16 @@ inline std::int32_t accumulator(const std::int32_t* accumulators, int i) { retur
 inline std::int32_t accumulator(const SplitSums& sums, int i) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(sums.low[i]) +
                                    (static_cast<std::uint32_t>(sums.high[i]) << 8));
+}
+
+template <int kStride>
+std::int32_t accumulator(const PointSums<kStride>& sums, int i) {
+  const std::size_t output = sums.output(i);
+  std::int32_t sum = sums.conv.bias[output];
+  for (int c = 0; c < 4; ++c) {
+    sum += reinterpret_cast<const std::int8_t*>(sums.conv.weights)[4 * output + c] * sums.pixel(i)[c];
+  }
+  return sum;
 }
 
 // SPEC §2.2, for accumulators of block `block` of `conv`. `Activation` is the type of the result, and has its bounds;

@@ -187,10 +187,12 @@ struct KernelTable {
   void (*conv3x3_s16)(const PackedConv&, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
                       bool shuffle, std::int32_t row_begin, std::int32_t row_end, void* scratch);
 
-  // Means and scale indices at the positions of `row` with row + column of the given parity (0: anchors, psi alone; 1:
-  // with the context of `decoded`). `psi` may be larger than the latent. mean: s16 x 32, index: u8 x 32.
-  void (*parameters_row)(const PackedParameters&, const Plane& psi, const Plane& decoded, const Plane& mean,
-                         const Plane& index, std::int32_t row, std::int32_t parity, void* scratch);
+  // Means and scale indices at the positions of rows [row_begin, row_end) with row + column of the given parity (0:
+  // anchors, psi alone; 1: with the context of `decoded`). `psi` may be larger than the latent. mean: s16 x 32, index:
+  // u8 x 32.
+  void (*parameters_rows)(const PackedParameters&, const Plane& psi, const Plane& decoded, const Plane& mean,
+                          const Plane& index, std::int32_t row_begin, std::int32_t row_end, std::int32_t parity,
+                          void* scratch);
 
   CoderLoops coder_loops;
 };

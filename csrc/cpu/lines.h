@@ -47,6 +47,20 @@ struct SplitSums {
   SplitSums operator+(std::ptrdiff_t i) const { return {low + i, high + i}; }
 };
 
+// Sums of a 1x1 convolution of four bytes a pixel to 32 outputs, made where they are used: those of a block of pixels,
+// kStride bytes apart, from element `first` on.
+template <int kStride>
+struct PointSums {
+  const std::uint8_t* pixels;
+  const PackedConv& conv;
+  std::ptrdiff_t first = 0;
+  PointSums operator+(std::ptrdiff_t i) const { return {pixels, conv, first + i}; }
+
+  const std::uint8_t* pixel(int i) const { return pixels + element(i) / kChannels * kStride; }
+  std::size_t output(int i) const { return element(i) % kChannels; }
+  std::size_t element(int i) const { return static_cast<std::size_t>(first + i); }
+};
+
 // Accumulators once gdn_squares_block has seen them.
 inline const std::int32_t* joined(const std::int32_t* accumulators) { return accumulators; }
 inline const std::int32_t* joined(const SplitSums& sums) { return sums.low; }

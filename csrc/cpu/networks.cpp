@@ -228,11 +228,9 @@ void Networks::parameters(const Latents& psi, const Latents& decoded, Stage stag
   const int strips = (height + kRows - 1) / kRows;
   threads_.run(static_cast<std::int64_t>(kBottlenecks) * strips, [&](std::int64_t i) {
     const int b = static_cast<int>(i / strips), strip = static_cast<int>(i % strips);
-    const BufferPool::Lease memory = scratch();
-    for (int row = strip * kRows; row < std::min(height, (strip + 1) * kRows); ++row) {
-      kernels_.parameters_row(packed_.bottleneck[b].parameters, plane(psi[b]), plane(decoded[b]), plane(mean[b]),
-                              plane(index[b]), row, parity_of(stage), memory.as<void>());
-    }
+    kernels_.parameters_rows(packed_.bottleneck[b].parameters, plane(psi[b]), plane(decoded[b]), plane(mean[b]),
+                             plane(index[b]), strip * kRows, std::min(height, (strip + 1) * kRows), parity_of(stage),
+                             scratch().as<void>());
   });
 }
 

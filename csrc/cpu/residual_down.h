@@ -38,36 +38,66 @@ class ResidualDown {
   }
 
   // Output row `row`, to dst[columns][32], added to `sums`. Rows must be asked for in ascending order.
+  //
+  // What a step of a span makes takes a while to be there for the next one, so steps of neighbouring spans take turns.
   void row(std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
+    Span before{};
     for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
       blocks = span_blocks<kDownSpan>(columns_ - begin);
-      const typename Plain::Sums values = conv2_.span(block_.conv2, middle_, 0, row, begin, blocks, columns_);
-      gdn_norms(block_.gdn, values, blocks, squares_, norms_);
-      const auto* skip = input_.at(2 * row, 2 * begin + 3);
-      input_.template span<32, 2>(&skip, block_.skip, 0, blocks, sums_);
-      for (int k = 0; k < blocks; ++k) {
-        const std::int32_t i = begin + k * kBlockPixels;
-        const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
-        std::int16_t* to = dst + static_cast<std::ptrdiff_t>(i) * kChannels;
-        std::int16_t* result = count == kBlockPixels ? to : result_;
-        gdn_add_skip_block<false, 32>(joined(values) + k * kBlock, block_.gdn.numerator, norms_ + k * kBlock,
-                                      sums_ + k * kBlock, block_.skip.multiplier, 0, result);
-        if (result != to) std::memcpy(to, result, count * kChannels * sizeof(std::int16_t));
-        add_to_sums(result, count, sums);
+      const Span span{begin, blocks, conv2_.span(block_.conv2, middle_, 0, row, begin, blocks, columns_)};
+      finish(before, row, dst);
+      gdn_squares(block_.gdn, span.values, blocks, squares_);
+      if constexpr (!kPointSkip) {
+        const auto* skip = skip_at(row, begin);
+        input_.template span<32, 2>(&skip, block_.skip, 0, blocks, sums_);
       }
+      gamma_span(squares_, block_.gdn.gamma, blocks, norms_);
+      before = span;
     }
+    finish(before, row, dst);
+    add_to_sums(dst, columns_, sums);
   }
 
  private:
   using Plain = Conv3x3<std::int16_t, std::int16_t, 1>;
   using Input = Lines<Element, kLineChannels, 8, false>;
   using Middle = typename Plain::template Input<4>;
+  static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
   // Pixels of their lines.
   static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
   static constexpr std::int32_t middle_length(std::int32_t columns) {
     return Plain::padded(columns) + 2 + kBlockPixels;
   }
+
+  // Sums of conv2, of blocks from column `begin` on.
+  struct Span {
+    std::int32_t begin, blocks;
+    typename Plain::Sums values;
+  };
+
+  // From its norms and the skip's sums to the output.
+  void finish(const Span& span, std::int32_t row, std::int16_t* dst) {
+    for (std::int32_t k = 0; k < span.blocks; ++k) {
+      const std::int32_t i = span.begin + k * kBlockPixels;
+      const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
+      std::int16_t* to = dst + static_cast<std::ptrdiff_t>(i) * kChannels;
+      std::int16_t* result = count == kBlockPixels ? to : result_;
+      const auto skip = [&] {
+        if constexpr (kPointSkip) {
+          return PointSums<2 * kLineChannels>{bytes(skip_at(row, i)), block_.skip};
+        } else {
+          return sums_ + k * kBlock;
+        }
+      };
+      gdn_add_skip_block<false, 32>(joined(span.values) + k * kBlock, block_.gdn.numerator, norms_ + k * kBlock, skip(),
+                                    block_.skip.multiplier, 0, result);
+      if (result != to) std::memcpy(to, result, count * kChannels * sizeof(std::int16_t));
+    }
+  }
+
+  // The skip's pixel of an output.
+  auto skip_at(std::int32_t row, std::int32_t column) const { return input_.at(2 * row, 2 * column + 3); }
 
   // Line `row` of t, from column column_ - 1 on.
   void compute_middle(std::int32_t row) {

@@ -63,9 +63,9 @@ class ResidualUp {
                                      added + k * kBlock, block_.skip.direct.multiplier + 64 * (row & 1),
                                      block_.output_zero_point, result);
         if (result != to) std::memcpy(to, result, count * kChannels * sizeof(Out));
-        if (sums != nullptr) add_to_sums(result, count, sums);
       }
     }
+    if (sums != nullptr) add_to_sums(dst, columns_, sums);
   }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "cpu/fusion.h"
 #include "cpu/hyper.h"
+#include "cpu/parameters.h"
 #include "cpu/residual_down.h"
 #include "cpu/residual_up.h"
 
@@ -25,8 +26,7 @@ inline std::size_t scratch_bytes() {
       4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =
       S16::scratch_bytes(3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels);
-  constexpr std::size_t kParameters = S16::scratch_bytes(5 * (kParameterPositions + 16) * kChannels) +
-                                      2 * S16::scratch_bytes(kParameterPositions * kParameterChannels);
+  constexpr std::size_t kParameters = ParametersOfStage::scratch_bytes();
   return std::max({kDown, kUp, kOutput, kHyper, kParameters}) + kBlocks;
 }
 
@@ -52,7 +52,7 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   table.fusion_s16 = fusion<std::int16_t, std::int16_t>;
   table.gain_s16 = gain_s16;
   table.conv3x3_s16 = conv3x3_s16;
-  table.parameters_row = parameters_row;
+  table.parameters_rows = parameters_rows;
   table.coder_loops = loops;
   return table;
 }
