@@ -13,8 +13,9 @@
 //                                                                  which the last one and the rest have zeros
 // What is not of that shape, or of fewer than 16 pixels, goes by blocks.
 //
-// Products of tiles and instructions on vectors wait for each other (they share ports), so nothing is gained by taking
-// turns at a span's products and the rest of another one's work.
+// Products of tiles and instructions on vectors share ports, so beside each other they take as long as one after the
+// other. But what a tile has stored cannot be loaded at once: where a step's results are waited for, another span's
+// work is done meanwhile (residual_down.h; in residual_up.h steps lie far enough from each other).
 #pragma once
 
 #include <type_traits>
@@ -126,8 +127,8 @@ inline void span_of_image(const std::uint8_t* const* taps, const PackedConv& con
   span_of_bytes<kChannels>(TileSpan(steps, conv, block, pixels), accumulators);
 }
 
-// s16 have sums of low bytes and sums of high ones, and accumulators are low + (high << 8), which takes a pass of its
-// own: what a tile has stored cannot be loaded soon.
+// Accumulators of split sums, for what does not take those: in a pass of its own, as what a tile has stored cannot be
+// loaded at once.
 template <int kRow>
 inline void add_high_sums(const std::int32_t* low, const std::int32_t* high, std::ptrdiff_t count, std::int32_t* to,
                           std::ptrdiff_t to_row) {

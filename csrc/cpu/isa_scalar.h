@@ -1,7 +1,7 @@
 // The plain C++ twin of the vector primitives, and their contract.
 //
-// A block is kBlock int32 accumulators, [12 pixels][32 outputs], [6][64] or [48][8]; see kernels.h. Every primitive is
-// exactly the arithmetic of SPEC §2, element by element.
+// A block is kBlock int32 accumulators, [kBlockPixels][32 outputs], [kBlockPixels / 2][64] or [4 kBlockPixels][8]; see
+// kernels.h. Every primitive is exactly the arithmetic of SPEC §2, element by element.
 #pragma once
 
 #include <cmath>
@@ -77,11 +77,13 @@ inline std::int32_t accumulator(const SplitSums& sums, int i) {
 template <int kStride>
 std::int32_t accumulator(const PointSums<kStride>& sums, int i) {
   const std::size_t output = sums.output(i);
-  std::int32_t sum = sums.conv.bias[output];
+  std::int32_t sum = 0;
   for (int c = 0; c < 4; ++c) {
     sum += reinterpret_cast<const std::int8_t*>(sums.conv.weights)[4 * output + c] * sums.pixel(i)[c];
   }
-  return sum;
+  // Unsigned, as in conv_block.
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(sums.conv.bias[output]) +
+                                   static_cast<std::uint32_t>(sum));
 }
 
 // SPEC §2.2, for accumulators of block `block` of `conv`. `Activation` is the type of the result, and has its bounds;

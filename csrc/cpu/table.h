@@ -11,7 +11,7 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// Enough for the largest working set of a kernel: its lines, with the slack that blocks of 12 pixels read and write
+// Enough for the largest working set of a kernel: its lines, with the slack that blocks of pixels read and write
 // beyond their tile, and a few blocks.
 inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
