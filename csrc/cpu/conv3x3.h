@@ -47,7 +47,7 @@ class Conv3x3 {
   }
   // What that takes of the arena.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
-    std::size_t bytes = 4 * kLongestSpan * kBlock * sizeof(std::int32_t);
+    std::size_t bytes = 2 * 2 * kLongestSpan * kBlock * sizeof(std::int32_t);  // of two spans, which may be split
     if (kByWinograd) {
       bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
                kPoints * kBlock * sizeof(std::int16_t) + Winograd::kSums * kBlock * sizeof(std::int32_t);
@@ -60,7 +60,8 @@ class Conv3x3 {
   }
 
   // Accumulators of output row `row`, `blocks` blocks from column `begin` on, of `columns` columns. The input's column
-  // that the first output column is made from, or its left neighbour rather, is pixel `offset` of its lines.
+  // that the first output column is made from, or its left neighbour rather, is pixel `offset` of its lines. They stay
+  // until the next span but one, or the next rows.
   template <class Lines>
   Sums span(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row, std::int32_t begin,
             std::int32_t blocks, std::int32_t columns) {

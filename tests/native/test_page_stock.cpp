@@ -38,6 +38,15 @@ std::size_t resident(const void* begin, std::size_t bytes) {
          static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](auto page) { return page & 1; }));
 }
 
+// Whether `holds` does so in a forked child.
+template <class Holds>
+bool in_a_child(Holds holds) {
+  const pid_t child = fork();
+  if (child == 0) _exit(holds() ? 0 : 1);
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 // Whether this system can move pages, asked of itself; where it cannot, a stock is always empty.
 bool moves_pages() {
   constexpr int kDontUnmap = 4;  // MREMAP_DONTUNMAP, in linux/mman.h
@@ -125,18 +134,13 @@ TEST("a stock without addresses for its pages takes none") {
   if (!moves_pages()) return;
   AlignedBuffer buffer(4 * kPage);
   for (std::size_t page = 0; page < 4; ++page) fill(buffer, page, 7);
-  const pid_t child = fork();
-  if (child == 0) {
+  CHECK(in_a_child([&] {
     const rlimit nothing{1, RLIM_INFINITY};
-    if (setrlimit(RLIMIT_AS, &nothing) != 0) _exit(2);
+    if (setrlimit(RLIMIT_AS, &nothing) != 0) return false;
     PageStock stock;
     stock.take(buffer, 0, 4 * kPage);
-    _exit(stock.bytes() == 0 && resident(buffer.as<void>(), 4 * kPage) == 0 && stock.is_usable() ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  CHECK(WIFEXITED(status));
-  CHECK_EQUAL(WEXITSTATUS(status), 0);
+    return stock.bytes() == 0 && resident(buffer.as<void>(), 4 * kPage) == 0 && stock.is_usable();
+  }));
 }
 
 // What is not the process's own any more is neither used nor freed.
@@ -170,15 +174,10 @@ TEST("a forked child gives memory back on the way, too") {
   const auto pool = std::make_shared<BufferPool>(4 * kPage);
   BufferPool::Lease lease = pool->take(4 * kPage);
   std::memset(lease.as<void>(), 5, 4 * kPage);
-  const pid_t child = fork();
-  if (child == 0) {
+  CHECK(in_a_child([&] {
     lease.give(3 * kPage);
-    _exit(resident(lease.as<void>(), 4 * kPage) == kPage ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  CHECK(WIFEXITED(status));
-  CHECK_EQUAL(WEXITSTATUS(status), 0);
+    return resident(lease.as<void>(), 4 * kPage) == kPage;
+  }));
 }
 
 TEST("a pool puts the pages of what was given under what is supplied") {
