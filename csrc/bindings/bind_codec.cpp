@@ -26,6 +26,9 @@ namespace {
 using Image = py::array_t<std::uint8_t, py::array::c_style>;
 
 constexpr int kMaximumThreads = 1024;
+// Images of so many bytes are in memory of the codec's pool: malloc would have the system find and clear as much anew
+// for each of them.
+constexpr std::size_t kResultFromPool = std::size_t{32} << 20;
 constexpr int kAlignedContiguous =
     static_cast<int>(py::array::c_style) | static_cast<int>(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
 
@@ -84,17 +87,19 @@ ImageView view_of(const Image& image) {
 }
 
 // Arrays lie in the host's memory, which no other backend's kernels can use.
-void check_on_host(const Codec& codec) {
-  if (dynamic_cast<const cpu::CpuBackend*>(&codec.backend()) == nullptr) {
+cpu::CpuBackend& host_backend(const Codec& codec) {
+  auto* const backend = dynamic_cast<cpu::CpuBackend*>(&codec.backend());
+  if (backend == nullptr) {
     throw Error(ErrorCode::kInvalidArgument,
                 std::string("a codec of the backend '") + codec.backend().name() +
                     "' takes no arrays: give it the addresses of its device's memory (encode_at, decode_at)");
   }
+  return *backend;
 }
 
 // A batch of one.
 std::vector<std::uint8_t> encode_one(const Codec& codec, const Image& image, int quality, bool grey, const Call& call) {
-  check_on_host(codec);
+  host_backend(codec);
   const ImageView view = view_of(image);
   const py::gil_scoped_release unlocked;
   return std::move(codec.encode({&view, 1}, quality, grey, call)[0]);
@@ -102,12 +107,21 @@ std::vector<std::uint8_t> encode_one(const Codec& codec, const Image& image, int
 
 // The pixels of a stream, [height, width, 3], or [height, width] of its grey image.
 Image decode_one(const Codec& codec, const ParsedStream& stream, bool grey, const Call& call) {
-  check_on_host(codec);
+  cpu::CpuBackend& backend = host_backend(codec);
   const Header& header = stream.header;
   std::vector<py::ssize_t> shape{header.height, header.width};
   if (!grey) shape.push_back(3);
-  Image pixels(shape);
-  const PixelsOut out = PixelsOut::dense(pixels.mutable_data(), header.height, header.width, grey);
+  PixelsOut out = PixelsOut::dense(nullptr, header.height, header.width, grey);
+  Image pixels;
+  if (out.values() < kResultFromPool) {
+    pixels = Image(shape);
+  } else {
+    auto lease = std::make_unique<BufferPool::Lease>(backend.take_result(out.values()));
+    out.lease = lease.get();
+    const py::capsule owner(lease.get(), [](void* memory) { delete static_cast<BufferPool::Lease*>(memory); });
+    pixels = Image(shape, lease.release()->as<std::uint8_t>(), owner);
+  }
+  out.data = pixels.mutable_data();
   {
     const py::gil_scoped_release unlocked;
     codec.decode({&stream, 1}, {&out, 1}, call);

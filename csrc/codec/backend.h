@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 
+#include "codec/buffer_pool.h"
 #include "codec/geometry.h"
 #include "codec/rans.h"
 #include "codec/thread_pool.h"
@@ -45,10 +46,13 @@ struct PixelsOut {
   int height, width;
   bool grey;
   Strides strides;
+  // Of the backend's own pool, where the memory is from there (Purpose::kResult); it is supplied before it is written.
+  BufferPool::Lease* lease = nullptr;
 
   static PixelsOut dense(std::uint8_t* data, int height, int width, bool grey) {
     return {data, height, width, grey, Strides::dense(width, grey ? 1 : 3)};
   }
+  std::size_t values() const { return std::size_t{1} * height * width * (grey ? 1 : 3); }
 };
 
 // What one call of the codec brings with it.

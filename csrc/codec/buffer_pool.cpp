@@ -38,10 +38,11 @@ void BufferPool::Lease::supply(std::size_t size) {
   if (!pool_ || !buffer_.is_mapping() || pool_->origin_.is_forked_child()) return;
   const std::size_t end = (size + PageStock::kPage - 1) / PageStock::kPage * PageStock::kPage;
   if (end <= supplied_) return;
+  pool_->gather_pages(end - supplied_);
   try {
     pool_->pages_.put(buffer_, supplied_, end);
   } catch (const std::bad_alloc&) {
-    std::exchange(pool_, nullptr)->abandon(std::move(buffer_));
+    std::exchange(pool_, nullptr)->abandon(std::move(buffer_), purpose_);
     throw;
   }
   supplied_ = end;
@@ -60,42 +61,46 @@ void BufferPool::Lease::give(std::size_t size) {
   given_ = end;
 }
 
-BufferPool::Lease BufferPool::take(std::size_t size) {
+BufferPool::Lease BufferPool::take(std::size_t size, Purpose purpose) {
   if (!origin_.is_forked_child()) {
     const std::lock_guard lock(mutex_);
-    // The smallest that fits without wasting more than it holds.
-    std::size_t best = free_.size();
-    for (std::size_t i = 0; i < free_.size(); ++i) {
-      const std::size_t have = free_[i].size();
-      if (have >= size && have <= 2 * size && (best == free_.size() || have < free_[best].size())) best = i;
-    }
-    if (best != free_.size()) return lease(remove(best), false);
-    if (AlignedBuffer::is_mapping(size)) {
-      // None fits, but their pages do.
-      for (std::size_t i = free_.size(); i-- > 0 && pages_.is_usable() && pages_.bytes() < size;) {
-        if (!free_[i].is_mapping()) continue;
-        keep_pages(remove(i));
+    if (purpose == Purpose::kWork) {
+      // The smallest that fits without wasting more than it holds.
+      std::size_t best = free_.size();
+      for (std::size_t i = 0; i < free_.size(); ++i) {
+        const std::size_t have = free_[i].size();
+        if (have >= size && have <= 2 * size && (best == free_.size() || have < free_[best].size())) best = i;
       }
+      if (best != free_.size()) return lease(remove(best), purpose, false);
     }
     try {
-      return lease(AlignedBuffer(size), true);
+      return lease(AlignedBuffer(size), purpose, true);
     } catch (const std::bad_alloc&) {
       free_all();  // what is kept is less needed
     }
-    return lease(AlignedBuffer(size), true);
+    return lease(AlignedBuffer(size), purpose, true);
   }
-  return Lease(shared_from_this(), AlignedBuffer(size), true);
+  return Lease(shared_from_this(), AlignedBuffer(size), purpose, true);
 }
 
-void BufferPool::trim() {
-  if (origin_.is_forked_child()) return;
+void BufferPool::gather_pages(std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
-  settle(kept_limit_);
+  for (std::size_t i = free_.size(); i-- > 0 && pages_.is_usable() && pages_.bytes() < bytes;) {
+    if (free_[i].is_mapping()) keep_pages(remove(i));
+  }
 }
 
 void BufferPool::release() {
   if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);
+  free_all();
+  most_in_use_ = large_in_use_;
+}
+
+void BufferPool::retire() {
+  if (origin_.is_forked_child()) return;
+  const std::lock_guard lock(mutex_);
+  kept_limit_ = most_in_use_ = 0;
   free_all();
 }
 
@@ -105,15 +110,16 @@ void BufferPool::free_all() noexcept {
   pages_.trim(0);
 }
 
-void BufferPool::give_back(AlignedBuffer buffer, std::size_t given, std::size_t supplied) noexcept {
+void BufferPool::give_back(AlignedBuffer buffer, Purpose purpose, std::size_t given, std::size_t supplied) noexcept {
   if (origin_.is_forked_child()) return;
   const std::lock_guard lock(mutex_);
-  if (buffer.is_mapping()) {
-    large_in_use_ -= buffer.held_bytes();
-  } else {
+  const bool is_work = purpose == Purpose::kWork;
+  if (!buffer.is_mapping()) {
     watch(buffer.as<void>(), buffer.size(), true);
+  } else if (is_work) {
+    large_in_use_ -= buffer.held_bytes();
   }
-  if (!buffer.is_mapping() || (given == 0 && supplied == buffer.mapped_bytes())) {
+  if (!buffer.is_mapping() || (is_work && given == 0 && supplied == buffer.mapped_bytes())) {
     try {
       const std::size_t bytes = buffer.held_bytes();
       free_.push_back(std::move(buffer));
@@ -127,15 +133,18 @@ void BufferPool::give_back(AlignedBuffer buffer, std::size_t given, std::size_t 
   settle(std::max(kept_limit_, large_in_use_));
 }
 
-void BufferPool::abandon(AlignedBuffer buffer) noexcept {
+void BufferPool::abandon(AlignedBuffer buffer, Purpose purpose) noexcept {
   const std::lock_guard lock(mutex_);
-  large_in_use_ -= buffer.held_bytes();
+  if (purpose == Purpose::kWork) large_in_use_ -= buffer.held_bytes();
   buffer.abandon();
 }
 
-BufferPool::Lease BufferPool::lease(AlignedBuffer buffer, bool is_new) {
-  if (buffer.is_mapping()) large_in_use_ += buffer.held_bytes();
-  return Lease(shared_from_this(), std::move(buffer), is_new);
+BufferPool::Lease BufferPool::lease(AlignedBuffer buffer, Purpose purpose, bool is_new) {
+  if (buffer.is_mapping() && purpose == Purpose::kWork) {
+    large_in_use_ += buffer.held_bytes();
+    most_in_use_ = std::max(most_in_use_, large_in_use_);
+  }
+  return Lease(shared_from_this(), std::move(buffer), purpose, is_new);
 }
 
 AlignedBuffer BufferPool::remove(std::size_t i) noexcept {
@@ -156,7 +165,8 @@ void BufferPool::settle(std::size_t limit) noexcept {
         std::max_element(free_.begin(), free_.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
     keep_pages(remove(static_cast<std::size_t>(largest - free_.begin())));
   }
-  pages_.trim(limit - kept_);
+  pages_.trim(std::max(limit, most_in_use_) - kept_);
+  pages_.lend(limit - kept_);
 }
 
 }  // namespace treenet

@@ -13,10 +13,16 @@
 
 namespace treenet {
 
-// Keeps returned buffers, and pages of large ones without them, and hands both out again: up to `kept_bytes`, and while
-// large buffers are in use as much as these hold, as it is soon wanted again. Safe for many threads.
+// Keeps returned buffers, and pages of large ones without them, and hands both out again. What is kept beyond
+// `kept_bytes`, and while large buffers are in use beyond what these hold, is the system's as soon as it needs memory,
+// and is never more than large buffers have held at once. Safe for many threads.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
+  enum class Purpose {
+    kWork,    // of a call
+    kResult,  // goes to the caller. Has no memory before it is supplied; only for large buffers.
+  };
+
   // Gives its buffer back when it goes. Keeps the pool alive.
   class Lease {
    public:
@@ -25,12 +31,13 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     Lease& operator=(Lease&& other) noexcept {
       std::swap(pool_, other.pool_);
       std::swap(buffer_, other.buffer_);
+      std::swap(purpose_, other.purpose_);
       std::swap(supplied_, other.supplied_);
       std::swap(given_, other.given_);
       return *this;
     }
     ~Lease() {
-      if (pool_) pool_->give_back(std::move(buffer_), given_, supplied_);
+      if (pool_) pool_->give_back(std::move(buffer_), purpose_, given_, supplied_);
     }
     template <class T>
     T* as() const {
@@ -45,41 +52,48 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
 
    private:
     friend class BufferPool;
-    Lease(std::shared_ptr<BufferPool> pool, AlignedBuffer buffer, bool is_new)
-        : pool_(std::move(pool)), buffer_(std::move(buffer)), supplied_(is_new ? 0 : buffer_.mapped_bytes()) {}
+    Lease(std::shared_ptr<BufferPool> pool, AlignedBuffer buffer, Purpose purpose, bool is_new)
+        : pool_(std::move(pool)),
+          buffer_(std::move(buffer)),
+          purpose_(purpose),
+          supplied_(is_new ? 0 : buffer_.mapped_bytes()) {}
 
     std::shared_ptr<BufferPool> pool_;
     AlignedBuffer buffer_;
+    Purpose purpose_ = Purpose::kWork;
     std::size_t supplied_ = 0, given_ = 0;  // bytes, whole huge pages
   };
 
   explicit BufferPool(std::size_t kept_bytes) : kept_limit_(kept_bytes) {}
 
   // At least `size` bytes, contents arbitrary.
-  Lease take(std::size_t size);
+  Lease take(std::size_t size, Purpose purpose = Purpose::kWork);
 
-  // Gives back what is kept beyond the limit, where a call knows that it needs no more of it.
-  void trim();
-  // Frees all that is kept.
+  // Frees all that is kept, and forgets how much was in use.
   void release();
+  // Keeps nothing from now on: only what callers have is still to come back.
+  void retire();
 
  private:
+  // Takes from under kept buffers what the stock has too little of.
+  void gather_pages(std::size_t bytes) noexcept;
   // Of a mapping [given, supplied) has pages.
-  void give_back(AlignedBuffer buffer, std::size_t given, std::size_t supplied) noexcept;
-  void abandon(AlignedBuffer buffer) noexcept;
+  void give_back(AlignedBuffer buffer, Purpose purpose, std::size_t given, std::size_t supplied) noexcept;
+  void abandon(AlignedBuffer buffer, Purpose purpose) noexcept;
   // With the lock:
-  Lease lease(AlignedBuffer buffer, bool is_new);
+  Lease lease(AlignedBuffer buffer, Purpose purpose, bool is_new);
   AlignedBuffer remove(std::size_t i) noexcept;  // from those that are kept
   void keep_pages(AlignedBuffer buffer) noexcept;
-  void settle(std::size_t limit) noexcept;  // to what is to be kept
+  void settle(std::size_t limit) noexcept;  // to what is to be kept in any case
   void free_all() noexcept;
 
   const Origin origin_;  // a forked child allocates and frees, and leaves the lock alone
-  const std::size_t kept_limit_;
   std::mutex mutex_;
+  std::size_t kept_limit_;
   std::vector<AlignedBuffer> free_;
   std::size_t kept_ = 0;          // bytes that they hold
-  std::size_t large_in_use_ = 0;  // bytes that leased mappings hold
+  std::size_t large_in_use_ = 0;  // bytes that leased mappings hold for work
+  std::size_t most_in_use_ = 0;   // and have held since the last release
   PageStock pages_;
 };
 

@@ -26,7 +26,7 @@ class Codec {
  public:
   Codec(std::shared_ptr<const Model> model, std::unique_ptr<Backend> backend);
 
-  const Backend& backend() const { return *backend_; }
+  Backend& backend() const { return *backend_; }
   int threads() const { return backend_->threads().threads(); }
 
   // A stream an image. Quality 1..100, sides 1..65535; `grey` flags all streams as those of grey images. Errors:

@@ -9,6 +9,9 @@
 #if !defined(MREMAP_DONTUNMAP)
 #define MREMAP_DONTUNMAP 4  // linux/mman.h
 #endif
+#if !defined(MADV_FREE)
+#define MADV_FREE 8  // linux/mman.h
+#endif
 #if !defined(MAP_FIXED_NOREPLACE)
 #define MAP_FIXED_NOREPLACE 0x100000  // linux/mman.h
 #endif
@@ -86,6 +89,7 @@ void PageStock::take(AlignedBuffer& buffer, std::size_t begin, std::size_t end) 
     if (moved == Moved::kLost) shelves_.back().owned = false;
     usable_ = moved == Moved::kYes || moved == Moved::kNo;
     if (moved != Moved::kYes) break;
+    shelves_.back().lent.reset(count_ % kShelfPages);
     ++count_;
   }
   buffer.discard(begin, end);
@@ -103,7 +107,21 @@ void PageStock::put(AlignedBuffer& buffer, std::size_t begin, std::size_t end) {
 
 void PageStock::trim(std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
+  give_back(std::min(count_, bytes / kPage));
+}
+
+void PageStock::lend(std::size_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
   const std::size_t kept = std::min(count_, bytes / kPage);
+  for (std::size_t page = kept; page < count_; ++page) {
+    auto is_lent = shelves_[page / kShelfPages].lent[page % kShelfPages];
+    if (is_lent) continue;
+    if (madvise(place(page), kPage, MADV_FREE) != 0) return give_back(kept);
+    is_lent = true;
+  }
+}
+
+void PageStock::give_back(std::size_t kept) noexcept {
   while (shelves_.size() > (kept + kShelfPages - 1) / kShelfPages) remove_last_shelf();
   // Of the last one that stays. Where the system does not take pages they stay: nothing depends on it.
   if (kept < count_) static_cast<void>(madvise(place(kept), (count_ - kept) * kPage, MADV_DONTNEED));
@@ -116,7 +134,9 @@ bool PageStock::has_place() noexcept { return false; }
 void PageStock::remove_last_shelf() noexcept {}
 void PageStock::take(AlignedBuffer&, std::size_t, std::size_t) noexcept {}
 void PageStock::put(AlignedBuffer&, std::size_t, std::size_t) {}
+void PageStock::give_back(std::size_t) noexcept {}
 void PageStock::trim(std::size_t) noexcept {}
+void PageStock::lend(std::size_t) noexcept {}
 
 #endif
 

@@ -1,8 +1,10 @@
 // Memory's pages without a place: taken from under values that nobody needs any more, and put under others before they
 // are written. So an image whose features do not fit at once into what is kept goes through without the system
-// clearing new pages for each of its levels, which on some machines takes a quarter of the time.
+// clearing new pages for each of its levels, which on some machines takes a quarter of the time; nor, as long as memory
+// is plenty, does the next image need new ones.
 #pragma once
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -32,21 +34,27 @@ class PageStock {
   void put(AlignedBuffer& buffer, std::size_t begin, std::size_t end);
   // Gives back all but so many bytes.
   void trim(std::size_t bytes) noexcept;
+  // Lends the system all but so many bytes: what it has not taken for want of memory is still there when it is put.
+  // Where the system does not borrow, it is given back.
+  void lend(std::size_t bytes) noexcept;
   std::size_t bytes() const;
   // False once the system has shown that it moves no pages.
   bool is_usable() const;
 
  private:
+  static constexpr std::size_t kShelfPages = 64;
   // Addresses for kShelfPages pages. The pages fill one shelf after the other.
   struct Shelf {
     std::uint8_t* begin;
     bool owned = true;  // all of it, to be unmapped
+    std::bitset<kShelfPages> lent{};
   };
-  static constexpr std::size_t kShelfPages = 64;
   std::uint8_t* place(std::size_t page) const {
     return shelves_[page / kShelfPages].begin + page % kShelfPages * kPage;
   }
+  // All with the lock:
   bool has_place() noexcept;  // for one more page
+  void give_back(std::size_t kept) noexcept;
   void remove_last_shelf() noexcept;
 
   mutable std::mutex mutex_;

@@ -136,14 +136,15 @@ class CpuDecoding final : public Decoding {
 
   void finish(std::span<const PixelsOut> pixels) override {
     if (trace_ != nullptr) record_bottlenecks(*trace_, networks_.buffers(), hyper_latents_, psi_, state_);
-    const RgbRoom room(pixels[0], networks_.buffers());
     // From here on only the decoded latents count; the synthesis of a large image takes all the memory there is.
     Latents decoded = std::move(state_.decoded);
     state_ = {};
     psi_ = {};
     hyper_latents_ = {};
     coded_ = {};
-    networks_.synthesise(std::move(decoded), quality_, room.plane(), trace_);
+    Tensor features = networks_.synthesise(std::move(decoded), quality_, trace_);
+    const RgbRoom room(pixels[0], networks_.buffers());  // which gets the pages that are no longer needed
+    networks_.synthesise_pixels(std::move(features), room.plane(), trace_);
     room.deliver(networks_.threads());
   }
 

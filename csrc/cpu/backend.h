@@ -29,6 +29,10 @@ class CpuBackend final : public Backend {
                                    const Call& call) override;
   std::unique_ptr<Decoding> decode(const Geometry& geometry, std::span<const int> qualities, const Call& call) override;
 
+  // Memory for an image that goes to the caller (PixelsOut::lease), whose pages are the pool's again when it goes.
+  BufferPool::Lease take_result(std::size_t bytes) {
+    return networks_.buffers().take(bytes, BufferPool::Purpose::kResult);
+  }
   void release() override { networks_.buffers().release(); }
 
  private:

@@ -125,7 +125,7 @@ Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
   return latents;
 }
 
-void Networks::synthesise(Latents decoded, int quality, const Plane& pixels, Trace* trace) {
+Tensor Networks::synthesise(Latents decoded, int quality, Trace* trace) {
   const float* gain = packed_.model.gain_decode.data() + (quality - 1) * kBottlenecks * kChannels;
   std::vector<Features> inputs;
   for (int b = 0; b < kBottlenecks; ++b) {
@@ -145,14 +145,20 @@ void Networks::synthesise(Latents decoded, int quality, const Plane& pixels, Tra
       record(*trace, "synthesis.fusion" + std::to_string(level) + "." + std::to_string(i), inputs[i].tensor);
     }
   }
-  buffers_->trim();  // the pixels are the caller's, and need pages of their own
-  const Plane input = plane(inputs[0].tensor);
+  return std::move(inputs[0].tensor);
+}
+
+void Networks::synthesise_pixels(Tensor features, const Plane& pixels, Trace* trace) {
+  const Plane input = plane(features);
   share_rows(1, 0, pixels.height, 2 * input.width, kernels_.up_tile_columns, [&](int, const Tile& tile, int) {
     kernels_.residual_up_output(packed_.synthesis[kLevels - 1][0], packed_.output, input, pixels, tile,
                                 scratch().as<void>());
   });
   // Otherwise the last node's features never exist as a whole.
-  if (trace != nullptr) synthesis_level(kLevels - 1, std::move(inputs), trace);
+  if (trace == nullptr) return;
+  std::vector<Features> inputs;
+  inputs.push_back({std::move(features)});
+  synthesis_level(kLevels - 1, std::move(inputs), trace);
 }
 
 std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector<Features> inputs, Trace* trace) {

@@ -29,6 +29,7 @@ class Networks {
 
   // The model has to outlive them. Throws Error(kBackend) if `isa` is not usable here.
   Networks(const Model& model, const std::string& isa, int threads, std::size_t kept_bytes = kKeptBytes);
+  ~Networks() { buffers_->retire(); }
 
   const char* isa() const { return kernels_.name; }
   const CoderLoops& coder_loops() const { return kernels_.coder_loops; }
@@ -44,9 +45,11 @@ class Networks {
   Latents hyper_synthesise(const Latents& hyper_latents);
   // Means (s16 x 32) and scale indices (u8 x 32) at the positions of one stage, from psi and the decoded anchors.
   void parameters(const Latents& psi, const Latents& decoded, Stage stage, Latents& mean, Latents& index);
-  // Gain and synthesis: writes the top left RGB pixels, as many as there are in `pixels`, of the decoded latents, whose
-  // memory is given back on the way.
-  void synthesise(Latents decoded, int quality, const Plane& pixels, Trace* trace);
+  // Gain and synthesis of the decoded latents, whose memory is given back on the way, up to the input of the last level
+  // (u8 x 32).
+  Tensor synthesise(Latents decoded, int quality, Trace* trace);
+  // The last level: writes its top left RGB pixels, as many as there are in `pixels`.
+  void synthesise_pixels(Tensor features, const Plane& pixels, Trace* trace);
 
  private:
   // Runs task(node, tile, worker) on all threads until rows [begin, end) of all nodes of a level are done. Tiles have

@@ -54,6 +54,7 @@ WholeBlocks::WholeBlocks(const ImageView& image, const Geometry& geometry, Buffe
 }
 
 RgbRoom::RgbRoom(const PixelsOut& out, BufferPool& buffers) : out_(out) {
+  if (out.lease != nullptr) out.lease->supply(out.values());
   if (!out.grey && is_dense(out.strides, out.width)) {
     plane_ = {out.data, out.height, out.width, kColours};
     return;

@@ -158,8 +158,9 @@ class Codec:
     def release(self) -> None:
         """Frees the memory that the codec keeps so that its next calls need not allocate it.
 
-        On the CPU that is up to 512 MB a model; on a GPU all codecs together keep up to a sixteenth of its memory. The
-        codec can be used as before, and what calls in other threads use stays theirs.
+        On the CPU that is up to 512 MB a model and, on Linux, what larger images have needed beyond that, as long as
+        the system does not lack memory; on a GPU all codecs together keep up to a sixteenth of its memory. The codec
+        can be used as before, and what calls in other threads use stays theirs, as do images that it returned.
 
         Raises:
             BackendError: on a GPU, the process was forked after the codec was made.

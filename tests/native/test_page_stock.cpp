@@ -38,6 +38,39 @@ std::size_t resident(const void* begin, std::size_t bytes) {
          static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](auto page) { return page & 1; }));
 }
 
+constexpr int kPageOut = 21;  // MADV_PAGEOUT, in linux/mman.h
+
+// Whether this system takes what is lent to it when it is told to, asked with a page of its own.
+bool takes_on_demand() {
+  AlignedBuffer probe(2 * kPage);
+  fill(probe, 0, 1);
+  return madvise(probe.as<void>(), kPage, MADV_FREE) == 0 && madvise(probe.as<void>(), kPage, kPageOut) == 0 &&
+         holds(probe, 0, 0);
+}
+
+// Has the system take what is lent to it under the first pages, and returns how many of them still have that value.
+int left_of(std::uint8_t* begin, std::size_t pages, std::uint8_t value) {
+  CHECK_EQUAL(madvise(begin, pages * kPage, kPageOut), 0);
+  int left = 0;
+  for (std::size_t page = 0; page < pages; ++page) left += begin[page * kPage] == value;
+  return left;
+}
+
+// A call's work in so many pages of a pool, all bytes of which it leaves at 5.
+void use(BufferPool& pool, std::size_t pages, BufferPool::Purpose purpose = BufferPool::Purpose::kWork) {
+  BufferPool::Lease lease = pool.take(pages * kPage, purpose);
+  lease.supply(pages * kPage);
+  std::memset(lease.as<void>(), 5, pages * kPage);
+}
+
+// What a pool has after such calls, in pages: all of it, and without what it has lent.
+void check_kept(BufferPool& pool, std::size_t all, int not_lent) {
+  BufferPool::Lease lease = pool.take((all + 10) * kPage);
+  lease.supply((all + 10) * kPage);
+  CHECK_EQUAL(resident(lease.as<void>(), (all + 10) * kPage), all * kPage);
+  if (takes_on_demand()) CHECK_EQUAL(left_of(lease.as<std::uint8_t>(), all, 5), not_lent);
+}
+
 // Whether `holds` does so in a forked child.
 template <class Holds>
 bool in_a_child(Holds holds) {
@@ -108,6 +141,39 @@ TEST("a stock is trimmed, and gives all back when it goes") {
   CHECK(holds(to, 0, 7));
 }
 
+TEST("what a stock lends is still there until the system takes it") {
+  if (!moves_pages()) return;
+  AlignedBuffer from(4 * kPage), to(4 * kPage);
+  for (std::size_t page = 0; page < 4; ++page) fill(from, page, 7);
+  PageStock stock;
+  stock.take(from, 0, 2 * kPage);
+  stock.lend(kPage);
+  stock.take(from, 2 * kPage, 4 * kPage);  // which are not lent
+  CHECK_EQUAL(stock.bytes(), 4 * kPage);
+  CHECK_EQUAL(resident(from.as<void>(), 4 * kPage), 0u);
+  stock.put(to, 0, 4 * kPage);
+  for (std::size_t page = 0; page < 4; ++page) CHECK(holds(to, page, 7));
+  if (takes_on_demand()) CHECK_EQUAL(left_of(to.as<std::uint8_t>(), 4, 7), 3);
+}
+
+TEST("a lent page is no longer so once it is written, and can be lent again") {
+  if (!moves_pages() || !takes_on_demand()) return;
+  AlignedBuffer buffer(2 * kPage);
+  PageStock stock;
+  for (int round = 0; round < 2; ++round) {
+    fill(buffer, 0, 7);
+    stock.take(buffer, 0, kPage);
+    stock.lend(0);
+    stock.put(buffer, 0, kPage);
+    buffer.as<std::uint8_t>()[kPage - 1] = 8;
+    CHECK_EQUAL(left_of(buffer.as<std::uint8_t>(), 1, 7), 1);
+  }
+  stock.take(buffer, 0, kPage);
+  stock.lend(0);
+  stock.put(buffer, 0, kPage);
+  CHECK_EQUAL(left_of(buffer.as<std::uint8_t>(), 1, 7), 0);
+}
+
 // More than the addresses that are had at a time, of 64 pages.
 TEST("a stock of many pages is filled, trimmed and emptied") {
   if (!moves_pages()) return;
@@ -156,18 +222,46 @@ TEST("an abandoned buffer is left alone") {
   CHECK_EQUAL(munmap(memory, 2 * kPage), 0);
 }
 
-TEST("what a pool keeps while a large buffer is in use is limited by what that holds") {
+TEST("beyond what a large buffer in use holds a pool lends what it keeps") {
   if (!moves_pages()) return;
   const auto pool = std::make_shared<BufferPool>(2 * kPage);
   const BufferPool::Lease small = pool->take(3 * kPage);
-  {
-    BufferPool::Lease large = pool->take(12 * kPage);
-    large.supply(12 * kPage);
-    std::memset(large.as<void>(), 5, 12 * kPage);
-  }
-  BufferPool::Lease other = pool->take(6 * kPage);
-  other.supply(6 * kPage);
-  CHECK_EQUAL(resident(other.as<void>(), 6 * kPage), 3 * kPage);
+  use(*pool, 12);
+  check_kept(*pool, 12, 3);
+}
+
+TEST("beyond its limit a pool lends what it keeps between calls") {
+  if (!moves_pages()) return;
+  const auto pool = std::make_shared<BufferPool>(4 * kPage);
+  use(*pool, 9);
+  check_kept(*pool, 9, 4);
+}
+
+TEST("what callers give back is kept as far as calls have needed it") {
+  if (!moves_pages()) return;
+  const auto pool = std::make_shared<BufferPool>(2 * kPage);
+  use(*pool, 5);
+  use(*pool, 12, BufferPool::Purpose::kResult);
+  check_kept(*pool, 5, 2);
+}
+
+TEST("what was in use before a release no longer counts") {
+  if (!moves_pages()) return;
+  const auto pool = std::make_shared<BufferPool>(2 * kPage);
+  use(*pool, 5);
+  pool->release();
+  use(*pool, 12, BufferPool::Purpose::kResult);
+  check_kept(*pool, 2, 2);
+}
+
+TEST("a result has the pages of buffers that are kept") {
+  if (!moves_pages()) return;
+  const auto pool = std::make_shared<BufferPool>(8 * kPage);
+  use(*pool, 6);  // kept as it is
+  BufferPool::Lease result = pool->take(6 * kPage, BufferPool::Purpose::kResult);
+  CHECK_EQUAL(resident(result.as<void>(), 6 * kPage), 0u);
+  result.supply(6 * kPage);
+  CHECK_EQUAL(resident(result.as<void>(), 6 * kPage), 6 * kPage);
 }
 
 TEST("a forked child gives memory back on the way, too") {
@@ -196,21 +290,17 @@ TEST("a pool puts the pages of what was given under what is supplied") {
   CHECK_EQUAL(second.as<std::uint8_t>()[2 * kPage - 1], 5);
 }
 
-TEST("pages of buffers that do not fit serve others, and what is kept between calls is limited") {
+TEST("pages of buffers that do not fit serve others until they are released") {
   if (!moves_pages()) return;
   const auto pool = std::make_shared<BufferPool>(4 * kPage);
-  {
-    BufferPool::Lease large = pool->take(9 * kPage);
-    large.supply(9 * kPage);
-    std::memset(large.as<void>(), 5, 9 * kPage);
-  }
+  use(*pool, 7);
   {
     BufferPool::Lease other = pool->take(2 * kPage);
     other.supply(2 * kPage);
     CHECK_EQUAL(resident(other.as<void>(), 2 * kPage), 2 * kPage);
     BufferPool::Lease third = pool->take(6 * kPage);
     third.supply(6 * kPage);
-    CHECK_EQUAL(resident(third.as<void>(), 6 * kPage), 2 * kPage);  // four were kept
+    CHECK_EQUAL(resident(third.as<void>(), 6 * kPage), 5 * kPage);
   }
   pool->release();
   BufferPool::Lease last = pool->take(9 * kPage);
