@@ -13,12 +13,13 @@
 #include <vector>
 
 #include "codec/error.h"
+#include "codec/shares.h"
 
 namespace treenet {
 namespace {
 
 // A codec's loops follow each other closely, and a thread that sleeps takes longer to wake than most wait for the next.
-constexpr std::chrono::microseconds kPatience{50};
+constexpr std::chrono::microseconds kPatience{200};
 constexpr int kPatient = 4;  // workers at most: the others' time may be wanted elsewhere
 
 // Waits a moment for a condition that needs no lock; false if it did not come true.
@@ -38,22 +39,20 @@ bool soon(Condition condition) {
 
 struct ThreadPool::Loop {
   const std::function<void(std::int64_t)>& task;
-  const std::int64_t count;
-  std::atomic<std::int64_t> next{0};
+  Shares shares;
   std::atomic<int> helpers{0};  // workers inside; more only with the team's mutex
   std::mutex error_mutex;
   std::exception_ptr error;  // the first, guarded by error_mutex
 
-  void take_part() {
-    for (;;) {
-      const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) return;
+  // Of the caller, which is thread 0, or of a worker.
+  void take_part(int thread) {
+    for (std::int64_t i; shares.take(thread, i);) {
       try {
         task(i);
       } catch (...) {
         const std::lock_guard lock(error_mutex);
         if (!error) error = std::current_exception();
-        next.store(count, std::memory_order_relaxed);
+        shares.drop();
       }
     }
   }
@@ -63,7 +62,7 @@ class ThreadPool::Team {
  public:
   explicit Team(int workers) {
     try {
-      for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+      for (int i = 1; i <= workers; ++i) workers_.emplace_back([this, i] { work(i); });
     } catch (const std::system_error&) {
       stop();
       throw Error(ErrorCode::kBackend,
@@ -74,18 +73,18 @@ class ThreadPool::Team {
   ~Team() { stop(); }
 
   // The caller takes part in its loop; workers that are idle help.
-  void share(Loop& loop) {
+  void share(Loop& loop, std::int64_t count) {
     {
       const std::lock_guard lock(mutex_);
       loops_.push_back(&loop);
       ++shared_;
     }
-    if (loop.count > 2) {
+    if (count > 2) {
       wake_.notify_all();
     } else {
       wake_.notify_one();
     }
-    loop.take_part();
+    loop.take_part(0);
     {
       const std::lock_guard lock(mutex_);
       loops_.remove(&loop);  // no worker can enter any more
@@ -106,13 +105,12 @@ class ThreadPool::Team {
     for (std::thread& worker : workers_) worker.join();
   }
 
-  void work() {
+  void work(int thread) {
     const NearestRounding rounding;  // a thread starts with the mode of the one that made it
     std::unique_lock lock(mutex_);
     for (;;) {
-      const auto open = std::find_if(loops_.begin(), loops_.end(), [](const Loop* loop) {
-        return loop->next.load(std::memory_order_relaxed) < loop->count;
-      });
+      const auto open =
+          std::find_if(loops_.begin(), loops_.end(), [](const Loop* loop) { return loop->shares.is_open(); });
       if (open == loops_.end()) {
         if (stop_) return;
         const std::uint64_t seen = shared_;
@@ -126,7 +124,7 @@ class ThreadPool::Team {
       Loop& loop = **open;
       ++loop.helpers;
       lock.unlock();
-      loop.take_part();
+      loop.take_part(thread);
       lock.lock();
       if (--loop.helpers == 0) done_.notify_all();
     }
@@ -150,12 +148,12 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run(std::int64_t count, const std::function<void(std::int64_t)>& task) {
-  Loop loop{.task = task, .count = count, .error_mutex = {}, .error = nullptr};
-  if (count > 1 && team_ && !origin_.is_forked_child()) {
-    team_->share(loop);
-  } else {
-    loop.take_part();
+  if (count <= 1 || !team_ || origin_.is_forked_child()) {
+    for (std::int64_t i = 0; i < count; ++i) task(i);
+    return;
   }
+  Loop loop{.task = task, .shares{count, threads_}, .error_mutex = {}, .error = nullptr};
+  team_->share(loop, count);
   if (loop.error) std::rethrow_exception(loop.error);
 }
 

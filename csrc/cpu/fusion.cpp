@@ -9,7 +9,9 @@
 namespace treenet::cpu {
 namespace {
 
-constexpr std::int64_t kPositionsPerPart = 1536;  // whole blocks of every instruction set
+// Whole blocks of every instruction set.
+constexpr std::int64_t kFewestPositions = 192;
+constexpr std::int64_t kMostPositions = 1536;
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {  // b > 0
   return a / b - (a % b < 0 ? 1 : 0);
@@ -51,9 +53,11 @@ void Networks::fuse_as(const std::vector<Pair>& pairs) {
   }();
   const Tensor& shape = pairs[0].x->tensor;
   const auto positions = static_cast<std::int64_t>(shape.positions());
-  const std::int64_t parts = (positions + kPositionsPerPart - 1) / kPositionsPerPart;
+  const std::int64_t fair = positions / threads_.threads() / kFewestPositions * kFewestPositions;
+  const std::int64_t per_part = std::clamp(fair, kFewestPositions, kMostPositions);
+  const std::int64_t parts = (positions + per_part - 1) / per_part;
   const auto count = static_cast<std::int64_t>(pairs.size());
-  const auto end_of = [&](std::int64_t part) { return std::min(positions, (part + 1) * kPositionsPerPart); };
+  const auto end_of = [&](std::int64_t part) { return std::min(positions, (part + 1) * per_part); };
   // fg of an attention on the sum of `terms` activations, whose sums are `sums`.
   const auto global_of = [&](const Attention& attention, const Fusion& fusion, Sums sums, int terms) {
     for (std::int64_t& sum : sums) sum -= terms * positions * fusion.zero_point;
@@ -77,7 +81,7 @@ void Networks::fuse_as(const std::vector<Pair>& pairs) {
   threads_.run(count * parts, [&](std::int64_t i) {
     const std::int64_t part = i % parts;
     const BufferPool::Lease memory = scratch();
-    sums_kernel(tasks[i / parts], part * kPositionsPerPart, end_of(part), partial[i].data(), memory.as<void>());
+    sums_kernel(tasks[i / parts], part * per_part, end_of(part), partial[i].data(), memory.as<void>());
   });
   for (std::int64_t p = 0; p < count; ++p) {
     Sums sums{};
@@ -88,7 +92,7 @@ void Networks::fuse_as(const std::vector<Pair>& pairs) {
   // Pair after pair: the result takes the place of x, which is the pair before's y.
   threads_.run(parts, [&](std::int64_t part) {
     const BufferPool::Lease memory = scratch();
-    for (const FusionTask<T>& task : tasks) kernel(task, part * kPositionsPerPart, end_of(part), memory.as<void>());
+    for (const FusionTask<T>& task : tasks) kernel(task, part * per_part, end_of(part), memory.as<void>());
   });
 }
 

@@ -115,24 +115,24 @@ Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
   for (int b = 0; b < kBottlenecks; ++b)
     pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
   fuse(pairs);
+  for (int b = 0; trace != nullptr && b < kBottlenecks; ++b) {
+    record(*trace, "analysis.fusion." + std::to_string(b), inputs[2 * b].tensor);
+  }
   Latents latents;
   const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    const Tensor& fused = inputs[2 * b].tensor;
-    if (trace != nullptr) record(*trace, "analysis.fusion." + std::to_string(b), fused);
-    latents[b] = apply_gain(fused, gain + b * kChannels);
-  }
+  threads_.run(kBottlenecks,
+               [&](std::int64_t b) { latents[b] = apply_gain(inputs[2 * b].tensor, gain + b * kChannels); });
   return latents;
 }
 
 Tensor Networks::synthesise(Latents decoded, int quality, Trace* trace) {
   const float* gain = packed_.model.gain_decode.data() + (quality - 1) * kBottlenecks * kChannels;
-  std::vector<Features> inputs;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    inputs.push_back({apply_gain(decoded[b], gain + b * kChannels)});
+  std::vector<Features> inputs(kBottlenecks);
+  threads_.run(kBottlenecks, [&](std::int64_t b) {
+    inputs[b].tensor = apply_gain(decoded[b], gain + b * kChannels);
     decoded[b] = Tensor();
-    if (trace != nullptr) record(*trace, "X." + std::to_string(b), inputs[b].tensor);
-  }
+  });
+  for (int b = 0; trace != nullptr && b < kBottlenecks; ++b) record(*trace, "X." + std::to_string(b), inputs[b].tensor);
   for (int level = 0; level < kLevels - 1; ++level) {
     inputs = synthesis_level(level, std::move(inputs), trace);
     const int pairs_of_level = static_cast<int>(inputs.size()) - 1;

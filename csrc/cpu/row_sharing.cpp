@@ -35,7 +35,7 @@ std::uint64_t RowSharing::Part::packed() const {
 }
 
 RowSharing::RowSharing(int tiles, int begin, int end, int workers)
-    : tiles_(tiles), begin_(begin), end_(end), slots_(workers) {}
+    : begin_(begin), end_(end), tiles_(tiles, workers), slots_(workers) {}
 
 bool RowSharing::begin(int worker, int& tile) {
   const auto take = [&](const Part& part) {
@@ -43,13 +43,14 @@ bool RowSharing::begin(int worker, int& tile) {
     tile = static_cast<int>(part.tile);
   };
   for (;;) {
-    if (taken_ < tiles_) {
+    if (tiles_.is_open()) {
       ++moving_;
-      const int whole = taken_++;
-      if (whole < tiles_)
+      std::int64_t whole;
+      const bool taken = tiles_.take(worker, whole);
+      if (taken)
         take({static_cast<std::uint32_t>(whole), static_cast<std::uint32_t>(begin_), static_cast<std::uint32_t>(end_)});
       --moving_;
-      if (whole < tiles_) return true;
+      if (taken) return true;
     }
     const bool all_seen = moving_ == 0;
     Slot* from = nullptr;

@@ -1,13 +1,14 @@
 // How workers share the rows of a level's tiles.
 //
-// A worker streams down a tile, and to begin anywhere costs it the lines above. So each takes a tile as a whole, and
-// hands its lower half over only when another has nothing left to do.
+// A worker streams down a tile, and to begin anywhere costs it the lines above. So each takes tiles as wholes, its own
+// before others', and hands the lower half of one over only when another has nothing left to do.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <vector>
 
+#include "codec/shares.h"
 #include "cpu/kernels.h"
 
 namespace treenet::cpu {
@@ -44,8 +45,8 @@ class RowSharing {
     std::atomic<std::uint64_t> part;
   };
 
-  const int tiles_, begin_, end_;
-  std::atomic<int> taken_{0};   // of the tiles
+  const int begin_, end_;
+  Shares tiles_;                // whole ones
   std::atomic<int> moving_{0};  // workers between taking rows and showing them in their slot
   std::vector<Slot> slots_;     // by worker
 };

@@ -1,13 +1,16 @@
 #include "cpu/symbols.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace treenet::cpu {
 namespace {
 
 constexpr int kFractionBits = 6;  // means and latents have 64 units a step (SPEC §5)
 
-std::int16_t saturated(std::int32_t value) { return static_cast<std::int16_t>(std::clamp(value, -32768, 32767)); }
+std::int16_t decoded_value(std::int32_t symbol, std::int16_t mean) {
+  return static_cast<std::int16_t>(std::clamp(symbol * (1 << kFractionBits) + mean, -32768, 32767));
+}
 
 // Calls visit(b, offset of the position's first channel) in coding order.
 template <class Visit>
@@ -23,8 +26,32 @@ void for_each_position(const LatentPart& part, Visit visit) {
   }
 }
 
-void trace_symbol(Latents* trace, int b, std::ptrdiff_t at, std::int32_t symbol) {
-  if (trace != nullptr) (*trace)[b].as<std::int16_t>()[at] = static_cast<std::int16_t>(symbol);
+// The channels of a position that carry a symbol, as bits: those whose index, 0..63, is at least `skip`, 0..64.
+std::uint32_t coded_channels(const std::uint8_t* index, int skip) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  std::uint32_t result = 0;
+  for (int c = 0; c < kChannels; c += 8) {
+    std::uint64_t eight = 0;
+    for (int i = 0; i < 8; ++i) eight |= std::uint64_t{index[c + i]} << (8 * i);
+    // A byte's highest bit, then all eight of these together.
+    const std::uint64_t coded = (eight + (128 - skip) * kOnes) >> 7 & kOnes;
+    result |= static_cast<std::uint32_t>(coded * 0x0102040810204080 >> 56) << c;
+  }
+  return result;
+}
+
+// Calls visit(c) for each of them, in order. Most positions have few.
+template <class Visit>
+void for_each_channel(std::uint32_t coded, Visit visit) {
+  for (; coded != 0; coded &= coded - 1) visit(std::countr_zero(coded));
+}
+
+// A position of S, which is 0 where nothing is coded, to be filled in; null if nobody wants it.
+std::int16_t* traced(Latents* trace, int b, std::ptrdiff_t offset) {
+  if (trace == nullptr) return nullptr;
+  std::int16_t* const symbols = (*trace)[b].as<std::int16_t>() + offset;
+  std::fill_n(symbols, kChannels, std::int16_t{0});
+  return symbols;
 }
 
 }  // namespace
@@ -53,19 +80,20 @@ void quantise_latents(const LatentPart& part, const Latents& latents, StageLists
   out.symbols.clear();
   out.tables.clear();
   for_each_position(part, [&](int b, std::ptrdiff_t offset) {
-    const std::int16_t* mean = part.mean[b].as<std::int16_t>();
-    const std::uint8_t* index = part.index[b].as<std::uint8_t>();
-    for (std::ptrdiff_t at = offset; at < offset + kChannels; ++at) {
-      std::int32_t symbol = 0;
-      if (index[at] >= part.skip) {
-        constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
-        symbol = (latents[b].as<std::int16_t>()[at] - mean[at] + kHalf) >> kFractionBits;
-        out.symbols.push_back(static_cast<std::int16_t>(symbol));
-        out.tables.push_back(index[at]);
-      }
-      decoded[b].as<std::int16_t>()[at] = saturated((symbol << kFractionBits) + mean[at]);
-      trace_symbol(trace_symbols, b, at, symbol);
-    }
+    const std::int16_t* latent = latents[b].as<std::int16_t>() + offset;
+    const std::int16_t* mean = part.mean[b].as<std::int16_t>() + offset;
+    const std::uint8_t* index = part.index[b].as<std::uint8_t>() + offset;
+    std::int16_t* to = decoded[b].as<std::int16_t>() + offset;
+    std::int16_t* const trace = traced(trace_symbols, b, offset);
+    std::copy_n(mean, kChannels, to);
+    for_each_channel(coded_channels(index, part.skip), [&](int c) {
+      constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
+      const std::int32_t symbol = (latent[c] - mean[c] + kHalf) >> kFractionBits;
+      out.symbols.push_back(static_cast<std::int16_t>(symbol));
+      out.tables.push_back(index[c]);
+      to[c] = decoded_value(symbol, mean[c]);
+      if (trace != nullptr) trace[c] = static_cast<std::int16_t>(symbol);
+    });
   });
 }
 
@@ -73,9 +101,7 @@ void latent_tables(const LatentPart& part, std::vector<std::uint8_t>& tables) {
   tables.clear();
   for_each_position(part, [&](int b, std::ptrdiff_t offset) {
     const std::uint8_t* index = part.index[b].as<std::uint8_t>() + offset;
-    for (int c = 0; c < kChannels; ++c) {
-      if (index[c] >= part.skip) tables.push_back(index[c]);
-    }
+    for_each_channel(coded_channels(index, part.skip), [&](int c) { tables.push_back(index[c]); });
   });
 }
 
@@ -83,13 +109,16 @@ void dequantise_latents(const LatentPart& part, std::span<const std::int16_t> sy
                         Latents* trace_symbols) {
   const std::int16_t* next = symbols.data();
   for_each_position(part, [&](int b, std::ptrdiff_t offset) {
-    const std::int16_t* mean = part.mean[b].as<std::int16_t>();
-    const std::uint8_t* index = part.index[b].as<std::uint8_t>();
-    for (std::ptrdiff_t at = offset; at < offset + kChannels; ++at) {
-      const std::int32_t symbol = index[at] >= part.skip ? *next++ : 0;
-      decoded[b].as<std::int16_t>()[at] = saturated(symbol * (1 << kFractionBits) + mean[at]);
-      trace_symbol(trace_symbols, b, at, symbol);
-    }
+    const std::int16_t* mean = part.mean[b].as<std::int16_t>() + offset;
+    const std::uint8_t* index = part.index[b].as<std::uint8_t>() + offset;
+    std::int16_t* to = decoded[b].as<std::int16_t>() + offset;
+    std::int16_t* const trace = traced(trace_symbols, b, offset);
+    std::copy_n(mean, kChannels, to);
+    for_each_channel(coded_channels(index, part.skip), [&](int c) {
+      to[c] = decoded_value(*next, mean[c]);
+      if (trace != nullptr) trace[c] = *next;
+      ++next;
+    });
   });
 }
 
