@@ -86,7 +86,7 @@ class Builder {
     input(wide, 2 * height, 2 * width, wide ? kChannels : 3);
     parts_.tensors.push_back(parts_.room(DType::kI16, height, width, kChannels));
     const PackedResidualDown& block = parts_.packed.analysis[level][0];
-    rows(height, width, kernels_.down_tile_columns,
+    rows(height, width, wide ? kernels_.down_tile_columns : kernels_.down_image_tile_columns,
          [&parts = parts_, &block,
           kernel = wide ? kernels_.residual_down_s16 : kernels_.residual_down_image](const Tile& tile) {
            kernel(block, plane(parts.tensors[0]), plane(parts.tensors[1]), tile, parts.sums.data(),

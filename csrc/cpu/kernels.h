@@ -152,8 +152,9 @@ struct KernelTable {
   bool matrix_tiles;          // whether convolutions use PackedConv::tiles
   std::int32_t block_pixels;  // tiles have columns in whole blocks, but for the last ones
   std::size_t (*scratch_bytes)();
-  std::int32_t down_tile_columns;  // the widest output tile of a residual downsampling block
-  std::int32_t up_tile_columns;    // of an upsampling block; even
+  // The widest output tile of a residual downsampling block, of the one that reads the image, and of an upsampling
+  // block; even.
+  std::int32_t down_tile_columns, down_image_tile_columns, up_tile_columns;
 
   // Where a kernel has `sums`, it adds to sums[c] the channel's outputs in its tile, zero points not removed: the
   // fusion that follows needs their averages.

@@ -89,7 +89,7 @@ std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Tr
       if (levels[k].done == end[k]) continue;  // the upper levels may be whole before the leaves
       if (levels[k].done == 0) levels[k] = begin_level(1 << k, DType::kI16, height(k), width(k));
       const auto kernel = k == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
-      run_rows(levels[k], end[k], kernels_.down_tile_columns,
+      run_rows(levels[k], end[k], k == 0 ? kernels_.down_image_tile_columns : kernels_.down_tile_columns,
                [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
                  const Plane in = k == 0 ? image : plane(levels[k - 1].outputs[node / 2].tensor);
                  kernel(packed_.analysis[k][node], in, out, tile, sums, scratch);

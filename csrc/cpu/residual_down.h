@@ -8,6 +8,7 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kDownTileColumns = 192;
+inline constexpr std::int32_t kDownImageTileColumns = 384;  // its lines are short
 // What steps hand to each other is to stay in the first cache, also beside the weights that matrix tiles load for each.
 inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
 
@@ -113,17 +114,20 @@ class ResidualDown {
                         input_.begin(next_input_), Load{});
       input_.end(next_input_, 2 * columns_ + 5);
     }
-    for (std::int32_t begin = 0, blocks; begin < count; begin += blocks * kBlockPixels) {
+    // Columns beside the image are zeros, and would often begin another block.
+    const bool at_left = column_ == 0, at_right = column_ + columns_ == width;
+    const std::int32_t end = count - (at_right ? 1 : 0);
+    for (std::int32_t begin = at_left ? 1 : 0, blocks; begin < end; begin += blocks * kBlockPixels) {
       decltype(input_.at(0, 0)) taps[9];
       for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
-      blocks = span_blocks<kDownSpan>(count - begin);
+      blocks = span_blocks<kDownSpan>(end - begin);
       input_.template span<32, 2>(taps, block_.conv1, 0, blocks, sums_);
       for (int k = 0; k < blocks; ++k) {
         middle_.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, block_.conv1);
       }
     }
-    if (column_ == 0) middle_.zero(row, 0, 1);
-    if (column_ + columns_ == width) middle_.zero(row, columns_ + 1, 1);
+    if (at_left) middle_.zero(row, 0, 1);
+    if (at_right) middle_.zero(row, columns_ + 1, 1);
     middle_.check(row, count);
   }
 

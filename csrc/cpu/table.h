@@ -17,6 +17,8 @@ inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
   constexpr std::size_t kDown =
       ResidualDown<std::int16_t, std::int16_t, kChannels, CopyS16Features>::scratch_bytes(kDownTileColumns);
+  constexpr std::size_t kDownImage =
+      ResidualDown<std::uint8_t, U8Line, 4, PadRgb<U8Line>>::scratch_bytes(kDownImageTileColumns);
   constexpr std::size_t kUp =
       ResidualUp<std::int16_t, std::int16_t, CopyS16Features, std::int16_t>::scratch_bytes(kUpTileColumns);
   constexpr std::int32_t kFeatures = kUpTileColumns + 4;  // columns that the output convolution reads
@@ -27,7 +29,7 @@ inline std::size_t scratch_bytes() {
   constexpr std::size_t kHyper =
       S16::scratch_bytes(3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels);
   constexpr std::size_t kParameters = ParametersOfStage::scratch_bytes();
-  return std::max({kDown, kUp, kOutput, kHyper, kParameters}) + kBlocks;
+  return std::max({kDown, kDownImage, kUp, kOutput, kHyper, kParameters}) + kBlocks;
 }
 
 constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
@@ -39,6 +41,7 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   table.block_pixels = kBlockPixels;
   table.scratch_bytes = scratch_bytes;
   table.down_tile_columns = kDownTileColumns;
+  table.down_image_tile_columns = kDownImageTileColumns;
   table.up_tile_columns = kUpTileColumns;
   table.residual_down_image = residual_down<std::uint8_t, U8Line, 4, PadRgb<U8Line>>;
   table.residual_down_s16 = residual_down<std::int16_t, std::int16_t, kChannels, CopyS16Features>;

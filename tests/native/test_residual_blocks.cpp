@@ -84,11 +84,14 @@ using Kernel = std::function<void(const PackedModel&, const KernelTable&, const 
 // A block by its tensors' types, the size of its output, and its tiles.
 template <class T>
 struct Block {
-  bool down;
+  bool down, of_image;
   int channels;  // of the output
   Kernel kernel;
 
-  int widest(const KernelTable& kernels) const { return down ? kernels.down_tile_columns : kernels.up_tile_columns; }
+  int widest(const KernelTable& kernels) const {
+    if (!down) return kernels.up_tile_columns;
+    return of_image ? kernels.down_image_tile_columns : kernels.down_tile_columns;
+  }
 
   // All of the output, computed in tiles of `columns` at most and in parts that begin at `starts`.
   template <class Stored>
@@ -127,28 +130,28 @@ struct Block {
   }
 };
 
-const Block<std::int16_t> down_s16{true, kChannels,
+const Block<std::int16_t> down_s16{true, false, kChannels,
                                    [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
                                      kernels.residual_down_s16(packed.analysis[1][0], rest...);
                                    }};
-const Block<std::int16_t> down_image{true, kChannels,
+const Block<std::int16_t> down_image{true, true, kChannels,
                                      [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
                                        kernels.residual_down_image(packed.analysis[0][0], rest...);
                                      }};
-const Block<std::int16_t> up_s16_s16{false, kChannels,
+const Block<std::int16_t> up_s16_s16{false, false, kChannels,
                                      [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
                                        kernels.residual_up_s16_s16(packed.synthesis[1][0], rest...);
                                      }};
-const Block<std::uint8_t> up_s16_u8{false, kChannels,
+const Block<std::uint8_t> up_s16_u8{false, false, kChannels,
                                     [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
                                       kernels.residual_up_s16_u8(packed.synthesis[2][0], rest...);
                                     }};
-const Block<std::int16_t> up_u8_s16{false, kChannels,
+const Block<std::int16_t> up_u8_s16{false, false, kChannels,
                                     [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
                                       kernels.residual_up_u8_s16(packed.synthesis[3][0], rest...);
                                     }};
 const Block<std::uint8_t> output{
-    false, 3,
+    false, false, 3,
     [](const PackedModel& packed, const KernelTable& kernels, const Plane& in, const Plane& out, const Tile& tile,
        std::int64_t*,
        void* scratch) { kernels.residual_up_output(packed.synthesis[3][0], packed.output, in, out, tile, scratch); }};
@@ -231,7 +234,7 @@ TEST("downsampling: features of more than 14 bits in any column") {
 }
 
 TEST("downsampling an image, and the widest tiles") {
-  for (const auto& [height, width] : {std::pair{2, 2}, {10, 26}, {6, 384}, {6, 770}}) {
+  for (const auto& [height, width] : {std::pair{2, 2}, {10, 26}, {6, 384}, {6, 768}, {6, 770}}) {
     std::mt19937 random(1000 * height + width);
     down_image.same_everywhere(Narrow(height, width, 3, [&](std::size_t) { return static_cast<int>(random() % 256); }));
     down_s16.same_everywhere(wide(height, width, within(1500, width)));
