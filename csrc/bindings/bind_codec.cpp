@@ -117,9 +117,9 @@ Image decode_one(const Codec& codec, const ParsedStream& stream, bool grey, cons
     pixels = Image(shape);
   } else {
     auto lease = std::make_unique<BufferPool::Lease>(backend.take_result(out.values()));
-    out.lease = lease.get();
     const py::capsule owner(lease.get(), [](void* memory) { delete static_cast<BufferPool::Lease*>(memory); });
-    pixels = Image(shape, lease.release()->as<std::uint8_t>(), owner);
+    out.lease = lease.release();
+    pixels = Image(shape, out.lease->as<std::uint8_t>(), owner);
   }
   out.data = pixels.mutable_data();
   {

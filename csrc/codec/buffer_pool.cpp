@@ -119,7 +119,7 @@ void BufferPool::give_back(AlignedBuffer buffer, Purpose purpose, std::size_t gi
   } else if (is_work) {
     large_in_use_ -= buffer.held_bytes();
   }
-  if (!buffer.is_mapping() || (is_work && given == 0 && supplied == buffer.mapped_bytes())) {
+  if (is_work && (!buffer.is_mapping() || (given == 0 && supplied == buffer.mapped_bytes()))) {
     try {
       const std::size_t bytes = buffer.held_bytes();
       free_.push_back(std::move(buffer));
@@ -127,7 +127,7 @@ void BufferPool::give_back(AlignedBuffer buffer, Purpose purpose, std::size_t gi
     } catch (const std::bad_alloc&) {
       // Without room to remember it, the buffer is freed instead of kept.
     }
-  } else {
+  } else if (buffer.is_mapping()) {
     pages_.take(buffer, std::min(given, supplied), supplied);
   }
   settle(std::max(kept_limit_, large_in_use_));
@@ -165,7 +165,7 @@ void BufferPool::settle(std::size_t limit) noexcept {
         std::max_element(free_.begin(), free_.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
     keep_pages(remove(static_cast<std::size_t>(largest - free_.begin())));
   }
-  pages_.trim(std::max(limit, most_in_use_) - kept_);
+  pages_.trim(most_in_use_ - std::min(most_in_use_, kept_));
   pages_.lend(limit - kept_);
 }
 

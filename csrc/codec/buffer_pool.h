@@ -13,14 +13,14 @@
 
 namespace treenet {
 
-// Keeps returned buffers, and pages of large ones without them, and hands both out again. What is kept beyond
-// `kept_bytes`, and while large buffers are in use beyond what these hold, is the system's as soon as it needs memory,
-// and is never more than large buffers have held at once. Safe for many threads.
+// Keeps returned buffers, and pages of large ones without them, and hands both out again. It keeps as many bytes of
+// pages as large buffers had at most at once in calls, as addresses go. Of all that, `kept_bytes` are kept in any case,
+// or what large buffers in use have if that is more; the rest is lent to the system (PageStock). Safe for many threads.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
   enum class Purpose {
     kWork,    // of a call
-    kResult,  // goes to the caller. Has no memory before it is supplied; only for large buffers.
+    kResult,  // goes to the caller. A large one has no memory before it is supplied; small ones are not kept.
   };
 
   // Gives its buffer back when it goes. Keeps the pool alive.
@@ -93,7 +93,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   std::vector<AlignedBuffer> free_;
   std::size_t kept_ = 0;          // bytes that they hold
   std::size_t large_in_use_ = 0;  // bytes that leased mappings hold for work
-  std::size_t most_in_use_ = 0;   // and have held since the last release
+  std::size_t most_in_use_ = 0;   // the most of that since the last release
   PageStock pages_;
 };
 

@@ -86,11 +86,12 @@ void PageStock::take(AlignedBuffer& buffer, std::size_t begin, std::size_t end) 
   const std::lock_guard lock(mutex_);
   for (; begin < end && usable_ && has_place(); begin += kPage) {
     const Moved moved = move_page(buffer.as<std::uint8_t>() + begin, place(count_), PROT_NONE);
-    if (moved == Moved::kLost) shelves_.back().owned = false;
+    Shelf& shelf = shelves_[count_ / kShelfPages];
+    if (moved == Moved::kLost) shelf.owned = false;
     usable_ = moved == Moved::kYes || moved == Moved::kNo;
     if (moved != Moved::kYes) break;
-    shelves_.back().lent.reset(count_ % kShelfPages);
-    ++count_;
+    shelf.lent.reset(count_ % kShelfPages);
+    lent_from_ = ++count_;
   }
   buffer.discard(begin, end);
 }
@@ -103,6 +104,7 @@ void PageStock::put(AlignedBuffer& buffer, std::size_t begin, std::size_t end) {
     if (moved != Moved::kYes) break;
     --count_;
   }
+  lent_from_ = std::min(lent_from_, count_);
 }
 
 void PageStock::trim(std::size_t bytes) noexcept {
@@ -113,12 +115,13 @@ void PageStock::trim(std::size_t bytes) noexcept {
 void PageStock::lend(std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   const std::size_t kept = std::min(count_, bytes / kPage);
-  for (std::size_t page = kept; page < count_; ++page) {
+  for (std::size_t page = kept; page < lent_from_; ++page) {
     auto is_lent = shelves_[page / kShelfPages].lent[page % kShelfPages];
     if (is_lent) continue;
     if (madvise(place(page), kPage, MADV_FREE) != 0) return give_back(kept);
     is_lent = true;
   }
+  lent_from_ = std::min(lent_from_, kept);
 }
 
 void PageStock::give_back(std::size_t kept) noexcept {
@@ -126,6 +129,7 @@ void PageStock::give_back(std::size_t kept) noexcept {
   // Of the last one that stays. Where the system does not take pages they stay: nothing depends on it.
   if (kept < count_) static_cast<void>(madvise(place(kept), (count_ - kept) * kPage, MADV_DONTNEED));
   count_ = kept;
+  lent_from_ = std::min(lent_from_, count_);
 }
 
 #else

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "codec/aligned_buffer.h"
+#include "codec/process.h"
 
 namespace treenet {
 
@@ -23,7 +24,9 @@ class PageStock {
   PageStock() = default;
   PageStock(const PageStock&) = delete;
   PageStock& operator=(const PageStock&) = delete;
-  ~PageStock() { trim(0); }
+  ~PageStock() {
+    if (!origin_.is_forked_child()) trim(0);
+  }
 
   // Takes the pages under bytes [begin, end) of a mapping, both multiples of kPage. The addresses stay valid, what was
   // there is lost. What cannot be taken goes back to the system.
@@ -57,9 +60,11 @@ class PageStock {
   void give_back(std::size_t kept) noexcept;
   void remove_last_shelf() noexcept;
 
+  const Origin origin_;  // a forked child leaves the lock alone, and what there is
   mutable std::mutex mutex_;
   std::vector<Shelf> shelves_;
-  std::size_t count_ = 0;  // pages
+  std::size_t count_ = 0;      // pages
+  std::size_t lent_from_ = 0;  // from this one on all are lent
   bool usable_ = true;
 };
 

@@ -16,7 +16,7 @@ std::int64_t left(std::uint64_t tasks) { return end_of(tasks) - first_of(tasks);
 
 }  // namespace
 
-Shares::Shares(std::int64_t count, int threads) : shares_(threads) {
+Shares::Shares(std::int64_t count, int threads) : shares_(threads), closed_(count == 0) {
   const std::int64_t parts = std::min<std::int64_t>(count, threads);
   for (std::int64_t i = 0; i < parts; ++i) shares_[i].tasks = packed(count * i / parts, count * (i + 1) / parts);
 }
@@ -37,18 +37,18 @@ bool Shares::take(int thread, std::int64_t& task) {
       from = &share;
       tasks = seen;
     }
-    if (from == nullptr) return false;
+    if (from == nullptr) {
+      closed_ = true;
+      return false;
+    }
     if (!from->tasks.compare_exchange_strong(tasks, tasks - kOneFromEnd)) continue;
     task = end_of(tasks) - 1;
     return true;
   }
 }
 
-bool Shares::is_open() const {
-  return std::any_of(shares_.begin(), shares_.end(), [](const Share& share) { return left(share.tasks) > 0; });
-}
-
 void Shares::drop() {
+  closed_ = true;
   for (Share& share : shares_) share.tasks = 0;
 }
 

@@ -7,8 +7,9 @@
 
 namespace treenet {
 
-// Tasks 0 .. count - 1, below 2^31. Each thread has a share of its own, the same of loops of the same length: what one
-// loop wrote is likely to be in the cache of the thread that needs it in the next. Who has done its share helps others.
+// Tasks 0 .. count - 1, below 2^31. Each thread has a share of its own (the first ones, if there are fewer tasks than
+// threads), the same of loops of the same length: what one loop wrote is likely to be in the cache of the thread that
+// needs it in the next. Who has done its share helps others.
 class Shares {
  public:
   Shares(std::int64_t count, int threads);
@@ -16,8 +17,8 @@ class Shares {
   // A task of thread `thread`'s own share, in ascending order, else the last one of the share that has most left. False
   // if none is left.
   bool take(int thread, std::int64_t& task);
-  // Whether some are left.
-  bool is_open() const;
+  // False once it is known that none is left.
+  bool is_open() const { return !closed_; }
   // Leaves none.
   void drop();
 
@@ -28,6 +29,7 @@ class Shares {
   };
 
   std::vector<Share> shares_;
+  std::atomic<bool> closed_;
 };
 
 }  // namespace treenet

@@ -20,7 +20,7 @@ class ThreadPool {
   int threads() const { return threads_; }
 
   // Runs task(0) .. task(count - 1), count below 2^31, in any order and on any of the threads, and returns when all are
-  // done. Each thread begins with its own of the loop's Shares. The first exception of a task is thrown here, after the
+  // done. Each thread begins with its own share (Shares). The first exception of a task is thrown here, after the
   // others ended; tasks not yet started are dropped then.
   void run(std::int64_t count, const std::function<void(std::int64_t)>& task);
 

@@ -13,9 +13,10 @@
 //                                                                  which the last one and the rest have zeros
 // What is not of that shape, or of fewer than 16 pixels, goes by blocks.
 //
-// Products of tiles and instructions on vectors share ports, so beside each other they take as long as one after the
-// other. But what a tile has stored cannot be loaded at once: where a step's results are waited for, another span's
-// work is done meanwhile (residual_down.h; in residual_up.h steps lie far enough from each other).
+// While tiles are loaded and multiplied, instructions on vectors have one port instead of two. Pieces of a residual
+// block's work on vectors took as long between its products as after them. But what a tile has stored cannot be loaded
+// at once: where a step's results are waited for, another span's work is done meanwhile (residual_down.h; in
+// residual_up.h steps lie far enough from each other).
 #pragma once
 
 #include <type_traits>

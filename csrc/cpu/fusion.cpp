@@ -9,7 +9,7 @@
 namespace treenet::cpu {
 namespace {
 
-// Whole blocks of every instruction set.
+// Of a part; whole blocks of every instruction set.
 constexpr std::int64_t kFewestPositions = 192;
 constexpr std::int64_t kMostPositions = 1536;
 

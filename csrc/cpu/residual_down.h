@@ -8,7 +8,7 @@
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kDownTileColumns = 192;
-inline constexpr std::int32_t kDownImageTileColumns = 384;  // its lines are short
+inline constexpr std::int32_t kDownImageTileColumns = 384;  // its input lines are short
 // What steps hand to each other is to stay in the first cache, also beside the weights that matrix tiles load for each.
 inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
 

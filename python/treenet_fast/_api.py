@@ -135,7 +135,8 @@ class Codec:
 
         Returns:
             The image, or a list of images for a list of streams. Tensors on a GPU are ready for what follows in its
-            stream, as those of torch's own functions are.
+            stream, as those of torch's own functions are. On the CPU the memory of an image of 32 MB or more is the
+            codec's again when the image goes.
 
         Raises:
             StreamError: the stream is empty, foreign, of a newer version, truncated, damaged, or made with a model
@@ -158,9 +159,10 @@ class Codec:
     def release(self) -> None:
         """Frees the memory that the codec keeps so that its next calls need not allocate it.
 
-        On the CPU that is up to 512 MB a model and, on Linux, what larger images have needed beyond that, as long as
-        the system does not lack memory; on a GPU all codecs together keep up to a sixteenth of its memory. The codec
-        can be used as before, and what calls in other threads use stays theirs, as do images that it returned.
+        On the CPU that is up to 512 MB a model and, on Linux, what larger images, or several at once, have needed
+        beyond that, as long as the system does not lack memory; on a GPU all codecs together keep up to a sixteenth of
+        its memory. The codec can be used as before, and what calls in other threads use stays theirs, as do images that
+        it returned.
 
         Raises:
             BackendError: on a GPU, the process was forked after the codec was made.
