@@ -23,8 +23,8 @@ inline void add(Sums& to, const Sums& sums) {
 // One image at a time goes through; any number of them may do so at once.
 class Networks {
  public:
-  // What is kept for the next call, which is all that 12 megapixels need. The features of images of more than 22
-  // megapixels, which would not fit, go through by bands of rows, of which one makes room for the next.
+  // What is kept for the next call in any case, which is all that 12 megapixels need. The features of images of more
+  // than 22 megapixels, which would not fit, go through by bands of rows, of which one makes room for the next.
   static constexpr std::size_t kKeptBytes = std::size_t{512} << 20;
 
   // The model has to outlive them. Throws Error(kBackend) if `isa` is not usable here.

@@ -8,10 +8,6 @@ namespace {
 
 constexpr int kFractionBits = 6;  // means and latents have 64 units a step (SPEC §5)
 
-std::int16_t decoded_value(std::int32_t symbol, std::int16_t mean) {
-  return static_cast<std::int16_t>(std::clamp(symbol * (1 << kFractionBits) + mean, -32768, 32767));
-}
-
 // Calls visit(b, offset of the position's first channel) in coding order.
 template <class Visit>
 void for_each_position(const LatentPart& part, Visit visit) {
@@ -46,12 +42,22 @@ void for_each_channel(std::uint32_t coded, Visit visit) {
   for (; coded != 0; coded &= coded - 1) visit(std::countr_zero(coded));
 }
 
-// A position of S, which is 0 where nothing is coded, to be filled in; null if nobody wants it.
-std::int16_t* traced(Latents* trace, int b, std::ptrdiff_t offset) {
-  if (trace == nullptr) return nullptr;
-  std::int16_t* const symbols = (*trace)[b].as<std::int16_t>() + offset;
-  std::fill_n(symbols, kChannels, std::int16_t{0});
-  return symbols;
+// The decoded values of all positions, and S, which is 0 where nothing is coded, for who traces it. The symbol of
+// element `at` of bottleneck b is symbol_of(b, at), asked for in coding order.
+template <class SymbolOf>
+void decode_positions(const LatentPart& part, Latents& decoded, Latents* trace, SymbolOf symbol_of) {
+  for_each_position(part, [&](int b, std::ptrdiff_t offset) {
+    const std::int16_t* mean = part.mean[b].as<std::int16_t>() + offset;
+    std::int16_t* to = decoded[b].as<std::int16_t>() + offset;
+    std::int16_t* const traced = trace != nullptr ? (*trace)[b].as<std::int16_t>() + offset : nullptr;
+    std::copy_n(mean, kChannels, to);
+    if (traced != nullptr) std::fill_n(traced, kChannels, std::int16_t{0});
+    for_each_channel(coded_channels(part.index[b].as<std::uint8_t>() + offset, part.skip), [&](int c) {
+      const std::int32_t symbol = symbol_of(b, offset + c);
+      to[c] = static_cast<std::int16_t>(std::clamp(symbol * (1 << kFractionBits) + mean[c], -32768, 32767));
+      if (traced != nullptr) traced[c] = static_cast<std::int16_t>(symbol);
+    });
+  });
 }
 
 }  // namespace
@@ -79,21 +85,13 @@ void quantise_latents(const LatentPart& part, const Latents& latents, StageLists
                       Latents* trace_symbols) {
   out.symbols.clear();
   out.tables.clear();
-  for_each_position(part, [&](int b, std::ptrdiff_t offset) {
-    const std::int16_t* latent = latents[b].as<std::int16_t>() + offset;
-    const std::int16_t* mean = part.mean[b].as<std::int16_t>() + offset;
-    const std::uint8_t* index = part.index[b].as<std::uint8_t>() + offset;
-    std::int16_t* to = decoded[b].as<std::int16_t>() + offset;
-    std::int16_t* const trace = traced(trace_symbols, b, offset);
-    std::copy_n(mean, kChannels, to);
-    for_each_channel(coded_channels(index, part.skip), [&](int c) {
-      constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
-      const std::int32_t symbol = (latent[c] - mean[c] + kHalf) >> kFractionBits;
-      out.symbols.push_back(static_cast<std::int16_t>(symbol));
-      out.tables.push_back(index[c]);
-      to[c] = decoded_value(symbol, mean[c]);
-      if (trace != nullptr) trace[c] = static_cast<std::int16_t>(symbol);
-    });
+  decode_positions(part, decoded, trace_symbols, [&](int b, std::ptrdiff_t at) {
+    constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
+    const std::int32_t difference = latents[b].as<std::int16_t>()[at] - part.mean[b].as<std::int16_t>()[at];
+    const std::int32_t symbol = (difference + kHalf) >> kFractionBits;
+    out.symbols.push_back(static_cast<std::int16_t>(symbol));
+    out.tables.push_back(part.index[b].as<std::uint8_t>()[at]);
+    return symbol;
   });
 }
 
@@ -108,18 +106,7 @@ void latent_tables(const LatentPart& part, std::vector<std::uint8_t>& tables) {
 void dequantise_latents(const LatentPart& part, std::span<const std::int16_t> symbols, Latents& decoded,
                         Latents* trace_symbols) {
   const std::int16_t* next = symbols.data();
-  for_each_position(part, [&](int b, std::ptrdiff_t offset) {
-    const std::int16_t* mean = part.mean[b].as<std::int16_t>() + offset;
-    const std::uint8_t* index = part.index[b].as<std::uint8_t>() + offset;
-    std::int16_t* to = decoded[b].as<std::int16_t>() + offset;
-    std::int16_t* const trace = traced(trace_symbols, b, offset);
-    std::copy_n(mean, kChannels, to);
-    for_each_channel(coded_channels(index, part.skip), [&](int c) {
-      to[c] = decoded_value(*next, mean[c]);
-      if (trace != nullptr) trace[c] = *next;
-      ++next;
-    });
-  });
+  decode_positions(part, decoded, trace_symbols, [&](int, std::ptrdiff_t) -> std::int32_t { return *next++; });
 }
 
 }  // namespace treenet::cpu
