@@ -117,12 +117,12 @@ class Conv3x3 {
       }
       Winograd::transform(from, points_);
       for (int b = 0; b < kScale * kScale; ++b) {
-        const auto multiply = [&](int row, int rows, std::int32_t* results) {
+        const auto multiply = [&](auto onto, int row, int rows, std::int32_t* results) {
           for (int k = 0; k < rows * Winograd::kSide; ++k) {
             const int point = row * Winograd::kSide + k;
             const std::uint8_t* tap = bytes(points_ + point * kBlock);
-            conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(&tap, conv.winograd, kPoints * b + point, 0,
-                                                                           results + k * kBlock);
+            conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t), onto>(
+                &tap, conv.winograd, kPoints * b + point, 0, results + k * kBlock);
           }
         };
         typename Winograd::Target to;

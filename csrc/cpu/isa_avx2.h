@@ -31,7 +31,7 @@ inline __m256i load_accumulators(const std::int32_t* from) {
 
 // Three pixels x 32 outputs at a time, or twelve x 8: 12 accumulators, a broadcast and a product fit the 16 registers.
 // All pixels take their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
-template <class Element, int kOutputs, int kStride>
+template <class Element, int kOutputs, int kStride, bool kOnto = false>
 inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                            std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
   static_assert(sizeof(Element) == 2);
@@ -47,7 +47,7 @@ inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& co
         __m256i sum[kPixels][kVectors];
 #pragma GCC unroll 12
         for (int p = 0; p < kPixels; ++p) {
-          const std::int32_t* from = tap == 0 ? bias : own + p * kOutputs;
+          const std::int32_t* from = !kOnto && tap == 0 ? bias : own + p * kOutputs;
 #pragma GCC unroll 4
           for (int v = 0; v < kVectors; ++v) {
             sum[p][v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 8 * v));
@@ -80,10 +80,10 @@ inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& co
   }
 }
 
-template <class Element, int kOutputs, int kStride>
+template <class Element, int kOutputs, int kStride, bool kOnto = false>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
-  span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
+  span_of_blocks<Element, kOutputs, kStride, kOnto>(taps, conv, block, stride, 1, accumulators);
 }
 
 // rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.

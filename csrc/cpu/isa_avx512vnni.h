@@ -70,7 +70,7 @@ inline void conv_block_narrow(const std::uint8_t* const* taps, const PackedConv&
 // 4. A group costs their VNNI instructions, as many broadcasts (load ports) as pixels and 2 or 4 weight loads. Where
 // pixels of 32 channels lie one or two apart, a tap's groups are known in number, and without their loop it takes an
 // eighth less time.
-template <class Element, int kOutputs, int kStride, int kPixels>
+template <class Element, int kOutputs, int kStride, int kPixels, bool kOnto>
 inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                         std::ptrdiff_t stride, int first, std::int32_t* accumulators) {
   constexpr int kVectors = kOutputs / 16;
@@ -83,7 +83,9 @@ inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv,
   for (int v = 0; v < kVectors; ++v) {
     const __m512i bias = _mm512_loadu_si512(conv.bias + block * kOutputs + 16 * v);
 #pragma GCC unroll 24
-    for (int p = 0; p < kPixels; ++p) sum[p][v] = bias;
+    for (int p = 0; p < kPixels; ++p) {
+      sum[p][v] = kOnto ? _mm512_load_si512(accumulators + (first + p) * kOutputs + 16 * v) : bias;
+    }
   }
   for (int t = 0; t < conv.taps; ++t) {
     const std::uint8_t* pixel = taps[t] + first * step;
@@ -110,15 +112,16 @@ inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv,
   }
 }
 
-template <class Element, int kOutputs, int kStride>
+template <class Element, int kOutputs, int kStride, bool kOnto = false>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
   if constexpr (kOutputs == 8) {
+    static_assert(!kOnto);
     conv_block_narrow<Element, kStride>(taps, conv, accumulators);
   } else {
     constexpr int kAll = kBlock / kOutputs, kPixels = kBlockPixels % 12 == 0 ? kAll : kAll / 2;
     for (int first = 0; first < kAll; first += kPixels) {
-      conv_pixels<Element, kOutputs, kStride, kPixels>(taps, conv, block, stride, first, accumulators);
+      conv_pixels<Element, kOutputs, kStride, kPixels, kOnto>(taps, conv, block, stride, first, accumulators);
     }
   }
 }

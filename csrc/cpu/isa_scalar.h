@@ -55,6 +55,9 @@ void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::in
   }
 }
 
+// With kOnto, which Winograd's algorithms use, the accumulators that are there take the bias's place. (This twin
+// computes what is written, and has no such parameter.)
+//
 // span_of_blocks does so for `count` blocks of pixels that follow each other, to as many blocks of accumulators.
 
 // The bounds of an activation's type, less its zero point.

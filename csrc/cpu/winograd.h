@@ -8,6 +8,8 @@
 // F(4x4, 3x3) (winograd_4x4.h) has 36 for 16 outputs instead of 144, and takes u8.
 #pragma once
 
+#include <type_traits>
+
 #include "cpu/lines.h"
 
 namespace treenet::cpu::TREENET_ISA {
@@ -40,21 +42,20 @@ class WinogradSums {
   static constexpr int kElements = Vector<std::int32_t>::kElements;
 
   WinogradSums() = default;
-  WinogradSums(Arena& arena, int results, int kept)
-      : results_(arena.take<std::int32_t>(results * kBlock)), kept_(arena.take<std::int32_t>(kept * kBlock)) {}
+  WinogradSums(Arena& arena, int count) : sums_(arena.take<std::int32_t>(count * kBlock)) {}
 
-  std::int32_t* results() const { return results_; }
+  std::int32_t* from(int k) const { return sums_ + k * kBlock; }
   // Elements [tile][output] from i on.
-  Sum result(int k, int i) const { return reinterpret_cast<Sum>(load_vector(results_ + k * kBlock + i)); }
-  Sum kept(int k, int i) const { return reinterpret_cast<Sum>(load_vector(kept_ + k * kBlock + i)); }
-  void keep(int k, int i, Sum sum) const {
-    store_vector<std::int32_t>(kept_ + k * kBlock + i, reinterpret_cast<Signed>(sum));
-  }
+  Sum get(int k, int i) const { return reinterpret_cast<Sum>(load_vector(from(k) + i)); }
+  void set(int k, int i, Sum sum) const { store_vector<std::int32_t>(from(k) + i, reinterpret_cast<Signed>(sum)); }
 
  private:
-  std::int32_t* results_ = nullptr;
-  std::int32_t* kept_ = nullptr;
+  std::int32_t* sums_ = nullptr;
 };
+
+// Whether points' results take the place of what is there, or are added to it.
+using Anew = std::false_type;
+using Onto = std::true_type;
 
 // Where a block of tiles has its accumulators: output (i, j) of tile t at rows[i] + (kTile * t + j) * stride.
 template <int kTile>

@@ -2,9 +2,9 @@
 // inputs each: they fit 16 bits where inputs have 14.
 //
 //       [ 1  0 -1  0 ]           [ 2  0  0 ]          [ 1  1  1  0 ]
-// B^T = [ 0  1  1  0 ]      2G = [ 1  1  1 ]    A^T = [ 0  1 -1 -1 ]
+// B^T = [ 0  1  1  0 ]      2G = [ 1  1  1 ]    A^T = [ 0  1 -1  1 ]
 //       [ 0 -1  1  0 ]           [ 1 -1  1 ]
-//       [ 0  1  0 -1 ]           [ 0  0  2 ]
+//       [ 0 -1  0  1 ]           [ 0  0  2 ]
 //
 // 288 inputs of 14 bits times weights of 8 stay below 2^29, so four times their sum is a number of 32 bits.
 #pragma once
@@ -16,12 +16,12 @@ namespace treenet::cpu::TREENET_ISA {
 class Winograd2x2 {
  public:
   static constexpr int kTile = 2, kSide = 4;
-  static constexpr int kResults = 2 * kSide, kKept = 4, kSums = kResults + kKept;  // in blocks
+  static constexpr int kSums = 2 * kSide;  // in blocks
   using Target = WinogradTarget<kTile>;
 
   static Winograd2x2 make(Arena& arena) {
     Winograd2x2 made;
-    made.sums_ = {arena, kResults, kKept};
+    made.sums_ = {arena, kSums};
     return made;
   }
 
@@ -49,49 +49,40 @@ class Winograd2x2 {
         store_vector<std::uint16_t>(to, first - third);
         store_vector<std::uint16_t>(to + kBlock, second + third);
         store_vector<std::uint16_t>(to + 2 * kBlock, third - second);
-        store_vector<std::uint16_t>(to + 3 * kBlock, second - fourth);
+        store_vector<std::uint16_t>(to + 3 * kBlock, fourth - second);
       };
       row(0, [&](int v) { return d(0, v) - d(2, v); });
       row(1, [&](int v) { return d(1, v) + d(2, v); });
       row(2, [&](int v) { return d(2, v) - d(1, v); });
-      row(3, [&](int v) { return d(1, v) - d(3, v); });
+      row(3, [&](int v) { return d(3, v) - d(1, v); });
     }
   }
 
-  // The accumulators. multiply(first, count, results) computes the results of so many rows of points; they come in an
-  // order that keeps them in the first cache: rows 1 and 2, which both rows of outputs are made of, then row 0, which
-  // completes the outputs above, and row 3, for those below.
+  // The accumulators. multiply(Anew or Onto, first, count, results) computes the results of so many rows of points.
+  // Rows 1 and 2 are in both rows of outputs, as their sums and as their differences, to which those of rows 0 and 3
+  // are added as they come. So few of them stay in the first cache.
   template <class Multiply>
   void outputs(const Multiply& multiply, const Target& to) const {
-    multiply(1, 2, sums_.results());
-    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
-      const Row first = row(0, i), second = row(kSide, i);
-      for (int j = 0; j < kTile; ++j) {
-        sums_.keep(j, i, first.at[j] + second.at[j]);
-        sums_.keep(2 + j, i, first.at[j] - second.at[j]);
+    multiply(Anew{}, 1, 2, sums_.from(0));
+    for (int k = 0; k < kSide; ++k) {
+      for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+        const auto first = sums_.get(k, i), second = sums_.get(kSide + k, i);
+        sums_.set(k, i, first + second);
+        sums_.set(kSide + k, i, first - second);
       }
     }
-    multiply(0, 1, sums_.results());
-    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
-      const Row above = row(0, i);
-      for (int j = 0; j < kTile; ++j) put(to, 0, j, i, sums_.kept(j, i) + above.at[j]);
-    }
-    multiply(3, 1, sums_.results());
-    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
-      const Row below = row(0, i);
-      for (int j = 0; j < kTile; ++j) put(to, 1, j, i, sums_.kept(2 + j, i) - below.at[j]);
+    for (int row = 0; row < kTile; ++row) {
+      const int first = kSide * row;
+      multiply(Onto{}, row == 0 ? 0 : kSide - 1, 1, sums_.from(first));
+      for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+        const auto second = sums_.get(first + 1, i), third = sums_.get(first + 2, i);
+        put(to, row, 0, i, sums_.get(first, i) + second + third);
+        put(to, row, 1, i, second - third + sums_.get(first + 3, i));
+      }
     }
   }
 
  private:
-  // m A of a row of points, whose results are from result k on.
-  struct Row {
-    WinogradSums::Sum at[kTile];
-  };
-  Row row(int k, int i) const {
-    const auto second = sums_.result(k + 1, i), third = sums_.result(k + 2, i);
-    return {{sums_.result(k, i) + second + third, second - third - sums_.result(k + 3, i)}};
-  }
   static void put(const Target& to, int i, int j, int element, WinogradSums::Sum sums) {
     to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(sums) >> 2);
   }

@@ -25,7 +25,7 @@ class Winograd4x4 {
 
   static Winograd4x4 make(Arena& arena) {
     Winograd4x4 made;
-    made.sums_ = {arena, kResults, kKept};
+    made.sums_ = {arena, kSums};
     return made;
   }
 
@@ -61,39 +61,39 @@ class Winograd4x4 {
   // As Winograd2x2's. Rows 1 and 2 of points, and 3 and 4, are in all outputs as sums and differences.
   template <class Multiply>
   void outputs(const Multiply& multiply, const Target& to) const {
-    multiply(1, 2, sums_.results());
+    multiply(Anew{}, 1, 2, sums_.from(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row first = row(0, i), second = row(kSide, i);
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) {
-        sums_.keep(j, i, first.at[j] + second.at[j]);
-        sums_.keep(kTile + j, i, first.at[j] - second.at[j]);
+        sums_.set(kResults + j, i, first.at[j] + second.at[j]);
+        sums_.set(kResults + kTile + j, i, first.at[j] - second.at[j]);
       }
     }
-    multiply(3, 2, sums_.results());
+    multiply(Anew{}, 3, 2, sums_.from(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row third = row(0, i), fourth = row(kSide, i);
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) {
         const auto sum = third.at[j] + fourth.at[j], difference = third.at[j] - fourth.at[j];
-        const auto kept_sum = sums_.kept(j, i), kept_difference = sums_.kept(kTile + j, i);
+        const auto kept_sum = sums_.get(kResults + j, i), kept_difference = sums_.get(kResults + kTile + j, i);
         put(to, 1, j, i, difference - (kept_difference << 1));
         put(to, 2, j, i, sum - kept_sum);
-        sums_.keep(j, i, sum - (kept_sum << 2));
-        sums_.keep(kTile + j, i, (difference << 1) - kept_difference);
+        sums_.set(kResults + j, i, sum - (kept_sum << 2));
+        sums_.set(kResults + kTile + j, i, (difference << 1) - kept_difference);
       }
     }
-    multiply(0, 1, sums_.results());
+    multiply(Anew{}, 0, 1, sums_.from(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row above = row(0, i);
 #pragma GCC unroll 4
-      for (int j = 0; j < kTile; ++j) put(to, 0, j, i, sums_.kept(j, i) + above.at[j]);
+      for (int j = 0; j < kTile; ++j) put(to, 0, j, i, sums_.get(kResults + j, i) + above.at[j]);
     }
-    multiply(5, 1, sums_.results());
+    multiply(Anew{}, 5, 1, sums_.from(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row below = row(0, i);
 #pragma GCC unroll 4
-      for (int j = 0; j < kTile; ++j) put(to, 3, j, i, sums_.kept(kTile + j, i) + below.at[j]);
+      for (int j = 0; j < kTile; ++j) put(to, 3, j, i, sums_.get(kResults + kTile + j, i) + below.at[j]);
     }
   }
 
@@ -115,7 +115,7 @@ class Winograd4x4 {
     WinogradSums::Sum at[kTile];
   };
   Row row(int k, int i) const {
-    const auto m = [&](int v) { return sums_.result(k + v, i); };
+    const auto m = [&](int v) { return sums_.get(k + v, i); };
     const auto first = m(1), second = m(2), third = m(3), fourth = m(4);
     const auto inner = first + second, inner_difference = first - second;
     const auto outer = third + fourth, outer_difference = third - fourth;
