@@ -11,6 +11,7 @@ inline constexpr std::int32_t kDownTileColumns = 192;
 inline constexpr std::int32_t kDownImageTileColumns = 384;  // its input lines are short
 // What steps hand to each other is to stay in the first cache, also beside the weights that matrix tiles load for each.
 inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
+inline constexpr int kDownImageSpan = kLargestSpan;  // of its first convolution, which has few weights
 
 // `Stored` is the input plane's type, `Element` its type in a line, `kLineChannels` a line's channels a pixel.
 template <class Stored, class Element, int kLineChannels, class Load>
@@ -24,7 +25,7 @@ class ResidualDown {
     input_ = Input::make(arena, input_length(columns_));
     middle_ = Middle::make(arena, middle_length(columns_));
     conv2_ = Plain::make(arena, columns_);
-    sums_ = arena.take_sums<typename Input::Sums>(longest_span(kDownSpan) * kBlock);
+    sums_ = arena.take_sums<typename Input::Sums>(longest_span(kFirstSpan) * kBlock);
     squares_ = arena.take<std::int16_t>(longest_span(kDownSpan) * kBlock);
     norms_ = arena.take_sums<Norms>(longest_span(kDownSpan) * kBlock);
     result_ = arena.take<std::int16_t>(kBlock);
@@ -65,6 +66,7 @@ class ResidualDown {
   using Input = Lines<Element, kLineChannels, 8, false>;
   using Middle = typename Plain::template Input<4>;
   static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
+  static constexpr int kFirstSpan = kLineChannels == 4 ? kDownImageSpan : kDownSpan;
   // Pixels of their lines.
   static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
   static constexpr std::int32_t middle_length(std::int32_t columns) {
@@ -120,7 +122,7 @@ class ResidualDown {
     for (std::int32_t begin = at_left ? 1 : 0, blocks; begin < end; begin += blocks * kBlockPixels) {
       decltype(input_.at(0, 0)) taps[9];
       for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
-      blocks = span_blocks<kDownSpan>(end - begin);
+      blocks = span_blocks<kFirstSpan>(end - begin);
       input_.template span<32, 2>(taps, block_.conv1, 0, blocks, sums_);
       for (int k = 0; k < blocks; ++k) {
         middle_.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, block_.conv1);
