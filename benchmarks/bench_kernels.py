@@ -24,8 +24,8 @@ _kernels = pytest.importorskip("_kernels", reason=f"the kernels' module is not b
 
 ISAS = treenet_fast.backend_info().available_isas
 TASKS = {
-    "compress": lambda name: not name.startswith("synthesis"),
-    "decompress": lambda name: not name.startswith(("analysis", "hyper_analysis")),
+    "compress": lambda name: not name.startswith(("convolution", "synthesis")),
+    "decompress": lambda name: not name.startswith(("convolution", "analysis", "hyper_analysis")),
 }
 """Which kernels are part of each."""
 MACS, PRODUCTS = attrgetter("macs"), attrgetter("products")

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "codec/error.h"
+#include "convolutions.h"
 #include "cpu/dispatch.h"
 #include "cpu/networks.h"
 #include "cpu/row_sharing.h"
@@ -46,6 +47,7 @@ void randomise(const Tensor& tensor, int low, int high) {
 struct Case::Parts {
   explicit Parts(const std::string& isa)
       : kernels(kernels_for(isa)),
+        convolutions(convolutions_for(isa)),
         packed(model(), kernels),
         networks(model(), isa, 1),
         pool(networks.buffers()),
@@ -64,6 +66,7 @@ struct Case::Parts {
   }
 
   const KernelTable& kernels;
+  const Convolutions& convolutions;
   const PackedModel packed;
   Networks networks;
   BufferPool& pool;
@@ -128,6 +131,44 @@ class Builder {
     normalisation(fine, source);
     if (last) convolution(true, fine, model().output);
     case_.count_ = kLevels - level;
+  }
+
+  // One of a block's convolutions alone, of a whole plane at once.
+  void convolution_of_image() {
+    input(false, height_, width_, 3);
+    alone(parts_.convolutions.image, parts_.packed.analysis[0][0].conv1);
+    convolution(false, double(height_ / 2) * (width_ / 2), model().analysis[0][0].conv1);
+  }
+  void convolution_s16_stride2() {
+    const int height = height_ / 2, width = width_ / 2;
+    input(true, height, width, kChannels);
+    alone(parts_.convolutions.s16_stride2, parts_.packed.analysis[1][0].conv1);
+    convolution(true, double(height / 2) * (width / 2), model().analysis[1][0].conv1);
+  }
+  void convolution_s16() {
+    const int height = height_ / 2, width = width_ / 2;
+    input(true, height, width, kChannels);
+    alone(parts_.convolutions.s16, parts_.packed.analysis[0][0].conv2);
+    convolution3x3(true, double(height) * width, model().analysis[0][0].conv2);
+  }
+  void convolution_s16_subpixel() {
+    static_assert(synthesis_reads_wide(kLevels - 2));
+    const int height = height_ / 4, width = width_ / 4;
+    input(true, height, width, kChannels);
+    alone(parts_.convolutions.s16_subpixel, parts_.packed.synthesis[kLevels - 2][0].conv1);
+    convolution3x3(true, double(height) * width, model().synthesis[kLevels - 2][0].conv1);
+  }
+  void convolution_u8() {
+    input(false, height_, width_, kChannels);
+    alone(parts_.convolutions.u8, parts_.packed.synthesis[kLevels - 1][0].conv2);
+    convolution3x3(false, double(height_) * width_, model().synthesis[kLevels - 1][0].conv2);
+  }
+  void convolution_u8_subpixel() {
+    static_assert(!synthesis_reads_wide(kLevels - 1));
+    const int height = height_ / 2, width = width_ / 2;
+    input(false, height, width, kChannels);
+    alone(parts_.convolutions.u8_subpixel, parts_.packed.synthesis[kLevels - 1][0].conv1);
+    convolution3x3(false, double(height) * width, model().synthesis[kLevels - 1][0].conv1);
   }
 
   void analysis_fusion() {
@@ -211,6 +252,12 @@ class Builder {
     };
   }
 
+  template <class Packed>
+  void alone(void (*run)(const Packed&, const Plane&, void*), const Packed& packed) {
+    parts_.scratch = parts_.pool.take(parts_.convolutions.scratch_bytes(parts_.tensors[0].width));
+    case_.run_ = [&parts = parts_, run, &packed] { run(packed, plane(parts.tensors[0]), parts.scratch.as<void>()); };
+  }
+
   // Both attentions; the first one's convolution is on x and on y, not on their sum, and it runs twice.
   template <class T, class SumsKernel, class Kernel>
   void fusion(int height, int width, const PackedFusion& packed, SumsKernel sums_kernel, Kernel kernel) {
@@ -252,8 +299,8 @@ class Builder {
     case_.work_.macs += positions * paper_macs(conv);
     (wide ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv);
   }
-  // Of stride 1, in a residual block: where by Winograd's algorithms (cpu/conv3x3.h), an s16 with 16 products in place
-  // of 36, and a u8 that is widened with 36 in place of 144.
+  // Of stride 1, in a residual block: where by Winograd's algorithms (cpu/conv3x3.h), an s16 with 16 products in
+  // place of 36, and a u8 that is widened with 36 in place of 144.
   void convolution3x3(bool wide, double positions, const Convolution& conv) {
     case_.work_.macs += positions * paper_macs(conv);
     const bool widened = kernels_.u8_group == 2;
@@ -279,6 +326,12 @@ using Build = std::function<void(Builder&)>;
 const std::vector<std::pair<std::string, Build>>& builds() {
   static const auto made = [] {
     std::vector<std::pair<std::string, Build>> builds;
+    builds.emplace_back("convolution.image", &Builder::convolution_of_image);
+    builds.emplace_back("convolution.s16 stride 2", &Builder::convolution_s16_stride2);
+    builds.emplace_back("convolution.s16", &Builder::convolution_s16);
+    builds.emplace_back("convolution.s16 subpixel", &Builder::convolution_s16_subpixel);
+    builds.emplace_back("convolution.u8", &Builder::convolution_u8);
+    builds.emplace_back("convolution.u8 subpixel", &Builder::convolution_u8_subpixel);
     for (int level = 0; level < kLevels; ++level) {
       builds.emplace_back("analysis.level" + std::to_string(level), [level](Builder& b) { b.analysis(level); });
     }

@@ -42,7 +42,8 @@ class Case {
   int count_ = 1;
 };
 
-// In the order in which compressing and decompressing run them.
+// Convolutions by themselves (convolutions.h), then the kernels in the order in which compressing and decompressing run
+// them.
 std::vector<std::string> case_names();
 
 }  // namespace treenet::benchmarks

@@ -17,6 +17,7 @@ TEST("the cases add up to the paper's MACs") {
                                                {"parameters", 0.442 + 0.801}, {"gain", 0}};
   std::map<std::string, double> counted;
   for (const std::string& name : case_names()) {
+    if (name.starts_with("convolution.")) continue;  // parts of others
     const Case made("scalar", name, 64, 128);
     counted[name.substr(0, name.find('.'))] += made.count() * made.macs() / (64 * 128) / 1000;
   }

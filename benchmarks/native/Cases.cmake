@@ -1,0 +1,11 @@
+# `treenet_cases`: the kernels one by one, for the module and for its tests.
+set(here ${CMAKE_CURRENT_LIST_DIR})
+file(GLOB case_sources CONFIGURE_DEPENDS ${here}/*.cpp)
+list(FILTER case_sources EXCLUDE REGEX module.cpp)
+add_library(treenet_cases STATIC ${case_sources})
+target_link_libraries(treenet_cases PUBLIC treenet_codec)
+target_include_directories(treenet_cases PUBLIC ${here} PRIVATE ${PROJECT_SOURCE_DIR}/tests/native)
+target_compile_options(treenet_cases PRIVATE -Wall -Wextra)
+treenet_add_isa(treenet_cases avx2 ${here}/convolutions_avx2.cpp -mavx2 -mpclmul)
+treenet_add_isa(treenet_cases avx512vnni ${here}/convolutions_avx512vnni.cpp ${TREENET_AVX512VNNI_FLAGS})
+treenet_add_isa(treenet_cases amx ${here}/convolutions_amx.cpp ${TREENET_AVX512VNNI_FLAGS} -mamx-tile -mamx-int8)

@@ -1,0 +1,93 @@
+// The runs of convolutions.h for the instruction set whose primitives were included before, as csrc/cpu/table.h has the
+// kernels.
+#pragma once
+
+#include <algorithm>
+
+#include "convolutions.h"
+#include "cpu/residual_down.h"
+#include "cpu/residual_up.h"
+
+namespace treenet::cpu::TREENET_ISA {
+
+template <class Stored, class Element, int kPixel, class Load>
+struct Strided {
+  using Input = Lines<Element, kPixel, 8, false>;
+  static constexpr int kSpan = kPixel == 4 ? kDownImageSpan : kDownSpan;
+  static constexpr std::int32_t length(std::int32_t columns) { return columns + 2 * (2 * kBlockPixels) + 3; }
+  static constexpr std::size_t scratch_bytes(std::int32_t columns) { return Input::scratch_bytes(length(columns)); }
+
+  static void run(const PackedConv& conv, const Plane& in, void* scratch) {
+    Arena arena{static_cast<std::uint8_t*>(scratch)};
+    Input input = Input::make(arena, length(in.width));  // from column -1 on
+    const auto sums = arena.take_sums<typename Input::Sums>(longest_span(kSpan) * kBlock);
+    [[maybe_unused]] const MatrixTiles tiles;
+    std::int32_t next = -1;
+    for (std::int32_t row = 0; row < in.height / 2; ++row) {
+      for (; next <= 2 * row + 1; ++next) {
+        load_line<Stored>(in, next, -1, in.width + 1, 0, kPixel, input.begin(next), Load{});
+        input.end(next, in.width + 1);
+      }
+      for (std::int32_t begin = 0, blocks; begin < in.width / 2; begin += blocks * kBlockPixels) {
+        decltype(input.at(0, 0)) taps[9];
+        for (int t = 0; t < 9; ++t) taps[t] = input.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
+        blocks = span_blocks<kSpan>(in.width / 2 - begin);
+        input.template span<kChannels, 2>(taps, conv, 0, blocks, sums);
+      }
+    }
+  }
+};
+
+template <class Activation, class Element, int kScale, int kSpan, class Load>
+struct Plain {
+  using Conv = Conv3x3<Activation, Element, kScale>;
+  using Input = typename Conv::template Input<4 * Conv::kRows>;
+  // Matrix tiles read beyond the last tap.
+  static constexpr std::int32_t length(std::int32_t columns) {
+    return Conv::padded(kScale * columns) / kScale + 4 + 2 * kBlockPixels;
+  }
+  static constexpr std::size_t scratch_bytes(std::int32_t columns) {
+    return Input::scratch_bytes(length(columns)) + Conv::scratch_bytes(kScale * columns);
+  }
+
+  static void run(const Packed3x3& packed, const Plane& in, void* scratch) {
+    const std::int32_t columns = kScale * in.width;
+    Arena arena{static_cast<std::uint8_t*>(scratch)};
+    Input input = Input::make(arena, length(in.width));  // from column -1 on
+    if constexpr (Conv::kReadsBeyond) input.clear_from(in.width + 2);
+    Conv conv = Conv::make(arena, columns);
+    [[maybe_unused]] const MatrixTiles tiles;
+    std::int32_t next = Conv::first_line(0);
+    for (std::int32_t row = 0; row < kScale * in.height; ++row) {
+      for (; next <= Conv::last_line(row / kScale); ++next) {
+        load_line<Activation>(in, next, -1, in.width + 2, 0, kChannels, input.begin(next), Load{});
+        input.end(next, in.width + 2);
+      }
+      for (std::int32_t begin = 0, blocks; begin < columns; begin += blocks * kBlockPixels) {
+        blocks = span_blocks<kSpan>(columns - begin);
+        conv.span(packed, input, 0, row, begin, blocks, columns);
+      }
+    }
+  }
+};
+
+using StridedImage = Strided<std::uint8_t, U8Line, 4, PadRgb<U8Line>>;
+using StridedS16 = Strided<std::int16_t, std::int16_t, kChannels, CopyS16Features>;
+using PlainS16x32 = Plain<std::int16_t, std::int16_t, 1, kDownSpan, CopyS16Features>;
+using SubpixelS16 = Plain<std::int16_t, std::int16_t, 2, kUpSpan, CopyS16Features>;
+using PlainU8 = Plain<std::uint8_t, U8Line, 1, kUpSpan, WidenU8<U8Line>>;
+using SubpixelU8 = Plain<std::uint8_t, U8Line, 2, kUpSpan, WidenU8<U8Line>>;
+
+inline std::size_t convolution_scratch_bytes(std::int32_t columns) {
+  constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
+  return std::max({StridedImage::scratch_bytes(columns), StridedS16::scratch_bytes(columns),
+                   PlainS16x32::scratch_bytes(columns), SubpixelS16::scratch_bytes(columns),
+                   PlainU8::scratch_bytes(columns), SubpixelU8::scratch_bytes(columns)}) +
+         kBlocks;
+}
+
+inline constexpr benchmarks::Convolutions kConvolutions = {
+    convolution_scratch_bytes, StridedImage::run, StridedS16::run, PlainS16x32::run,
+    SubpixelS16::run,          PlainU8::run,      SubpixelU8::run};
+
+}  // namespace treenet::cpu::TREENET_ISA
