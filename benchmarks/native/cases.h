@@ -1,5 +1,5 @@
 // The kernels of the codec one by one, each on random data of the size that an image gives it and on one thread, as the
-// networks run it there (cpu/networks.cpp).
+// networks run it there (cpu/networks.cpp), and the convolutions of residual blocks alone (convolutions.h).
 #pragma once
 
 #include <functional>

@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "codec/error.h"
+
 namespace treenet::benchmarks {
 
 const Convolutions& convolutions_for(const std::string& isa) {
@@ -9,7 +11,9 @@ const Convolutions& convolutions_for(const std::string& isa) {
                                                                     {"avx2", convolutions_avx2},
                                                                     {"avx512vnni", convolutions_avx512vnni},
                                                                     {"amx", convolutions_amx}};
-  return *tables.at(isa);
+  const Convolutions* const table = tables.at(isa);
+  if (table == nullptr) throw Error(ErrorCode::kBackend, "the benchmarks were built without '" + isa + "'");
+  return *table;
 }
 
 }  // namespace treenet::benchmarks

@@ -1,5 +1,6 @@
-// The convolutions of residual blocks by themselves, from a plane to accumulators, which nobody takes: what blocks do
-// with accumulators (requantisation, GDN, the skip) is the time that kernels take beyond this.
+// The convolutions of residual blocks by themselves, from a plane to sums that nobody takes: accumulators, or with AMX
+// and s16 the two parts that the next step adds. All of them load their lines from the plane, at its full width, as in
+// blocks only the first one does, tile by tile; so a kernel's time is not that of its convolutions and of the rest.
 #pragma once
 
 #include <cstddef>
@@ -25,9 +26,12 @@ struct Convolutions {
 };
 
 // Null where the compiler has no such instruction set.
-extern const Convolutions *const convolutions_scalar, *const convolutions_avx2, *const convolutions_avx512vnni,
-                                                                                    *const convolutions_amx;
+extern const Convolutions* const convolutions_scalar;
+extern const Convolutions* const convolutions_avx2;
+extern const Convolutions* const convolutions_avx512vnni;
+extern const Convolutions* const convolutions_amx;
 
+// Throws Error(kBackend) where it is null.
 const Convolutions& convolutions_for(const std::string& isa);
 
 }  // namespace treenet::benchmarks

@@ -9,7 +9,8 @@ using namespace treenet::benchmarks;
 
 PYBIND11_MODULE(_kernels, module) {
   module.doc() = "The codec's kernels one by one, for benchmarks.";
-  module.def("names", case_names, "The kernels, in the order in which the codec runs them.");
+  module.def("names", case_names,
+             "Convolutions by themselves, then the kernels in the order in which the codec runs them.");
   module.def("peak", peak, py::arg("isa"), "Products a second of a short burst; None for an ISA without a peak.");
   py::class_<Case>(module, "Case", "A kernel on random data of the size that an image gives it, on one thread.")
       .def(py::init<std::string, std::string, int, int>(), py::arg("isa"), py::arg("name"), py::arg("height"),

@@ -14,7 +14,7 @@
 // What is not of that shape, or of fewer than 16 pixels, goes by blocks.
 //
 // While tiles are loaded and multiplied, instructions on vectors have one port instead of two. A residual block's work
-// on vectors, done pixel by pixel between products, took a fifth fewer cycles, but no less time: the denser products
+// on vectors, done pixel by pixel between products, took an eighth fewer cycles, and no less time: the denser products
 // are, the slower the clock (3.0 GHz for a whole block step by step, 2.6 with its steps mixed, 3.3 without products).
 // What a tile has stored cannot be loaded at once: where a step's results are waited for, another span's work is done
 // meanwhile (residual_down.h; in residual_up.h steps lie far enough from each other).
@@ -120,6 +120,7 @@ template <int kStride>
 inline void span_of_image(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, int pixels,
                           std::int32_t* accumulators) {
   constexpr int kLine = 4 * 4;
+  // Pixels of the longest span of any schedule.
   alignas(64) std::uint8_t gathered[kLongestSpan * kBlockPixels * kTileBytes];
   for (int p = 0; p < pixels; ++p) {
     std::uint8_t* to = gathered + p * kTileBytes;

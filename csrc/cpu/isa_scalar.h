@@ -25,7 +25,8 @@ inline std::int32_t round_clamped(float value, float lo, float hi) {
 }
 
 // accumulators[pixel][output] = bias + sum over taps and groups of weights * elements. `taps[t]` is the first pixel's
-// data for tap t; pixels follow each other at kStride bytes, or at `stride` where kStride is 0.
+// data for tap t; pixels follow each other at kStride bytes, or at `stride` where kStride is 0. With kOnto, which only
+// Winograd's algorithms use and this twin does not have, the accumulators that are there take the bias's place.
 template <class Element, int kOutputs, int kStride>
 void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::ptrdiff_t stride,
                 std::int32_t* accumulators) {
@@ -55,9 +56,6 @@ void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::in
   }
 }
 
-// With kOnto, which Winograd's algorithms use, the accumulators that are there take the bias's place. (This twin
-// computes what is written, and has no such parameter.)
-//
 // span_of_blocks does so for `count` blocks of pixels that follow each other, to as many blocks of accumulators.
 
 // The bounds of an activation's type, less its zero point.

@@ -4,7 +4,7 @@
 // residual_up.h (with input_lines.h, conv3x3.h and winograd*.h), fusion.h or hyper.h. The primitives (a block of a
 // convolution, its requantisation, GDN, blending) are written once for each instruction set, in isa_*.h; AMX has those
 // of AVX-512, and convolutions of its own in conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two
-// and is the only file compiled with that instruction set's flags.
+// and is, beside benchmarks of its parts, the only file compiled with that instruction set's flags.
 //
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.

@@ -11,7 +11,8 @@ inline constexpr std::int32_t kDownTileColumns = 192;
 inline constexpr std::int32_t kDownImageTileColumns = 384;  // its input lines are short
 // What steps hand to each other is to stay in the first cache, also beside the weights that matrix tiles load for each.
 inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
-inline constexpr int kDownImageSpan = kLargestSpan;  // of its first convolution, which has few weights
+inline constexpr int kDownImageSpan =
+    kLargestSpan;  // of the first convolution where that is of the image, and has few weights
 
 // `Stored` is the input plane's type, `Element` its type in a line, `kLineChannels` a line's channels a pixel.
 template <class Stored, class Element, int kLineChannels, class Load>
@@ -67,6 +68,7 @@ class ResidualDown {
   using Middle = typename Plain::template Input<4>;
   static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
   static constexpr int kFirstSpan = kLineChannels == 4 ? kDownImageSpan : kDownSpan;
+  static_assert(kFirstSpan >= kDownSpan);  // the skip's sums are in the same place
   // Pixels of their lines.
   static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
   static constexpr std::int32_t middle_length(std::int32_t columns) {
@@ -140,8 +142,8 @@ class ResidualDown {
   Input input_;    // from column 2 * column_ - 3 on
   Middle middle_;  // from column column_ - 1 on
   Plain conv2_;
-  typename Input::Sums sums_;  // of a span, of conv1 or the skip, as are the next two
-  std::int16_t* squares_;
+  typename Input::Sums sums_;  // of a span of conv1 or the skip
+  std::int16_t* squares_;      // of a span of the output, as are the norms
   Norms norms_;
   std::int16_t* result_;
 };

@@ -44,10 +44,10 @@ class WinogradSums {
   WinogradSums() = default;
   WinogradSums(Arena& arena, int count) : sums_(arena.take<std::int32_t>(count * kBlock)) {}
 
-  std::int32_t* from(int k) const { return sums_ + k * kBlock; }
+  std::int32_t* at(int k) const { return sums_ + k * kBlock; }
   // Elements [tile][output] from i on.
-  Sum get(int k, int i) const { return reinterpret_cast<Sum>(load_vector(from(k) + i)); }
-  void set(int k, int i, Sum sum) const { store_vector<std::int32_t>(from(k) + i, reinterpret_cast<Signed>(sum)); }
+  Sum get(int k, int i) const { return reinterpret_cast<Sum>(load_vector(at(k) + i)); }
+  void set(int k, int i, Sum sum) const { store_vector<std::int32_t>(at(k) + i, reinterpret_cast<Signed>(sum)); }
 
  private:
   std::int32_t* sums_ = nullptr;

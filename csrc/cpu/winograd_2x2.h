@@ -60,10 +60,10 @@ class Winograd2x2 {
 
   // The accumulators. multiply(Anew or Onto, first, count, results) computes the results of so many rows of points.
   // Rows 1 and 2 are in both rows of outputs, as their sums and as their differences, to which those of rows 0 and 3
-  // are added as they come. So few of them stay in the first cache.
+  // are added as they come. That keeps them few enough for the first cache.
   template <class Multiply>
   void outputs(const Multiply& multiply, const Target& to) const {
-    multiply(Anew{}, 1, 2, sums_.from(0));
+    multiply(Anew{}, 1, 2, sums_.at(0));
     for (int k = 0; k < kSide; ++k) {
       for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
         const auto first = sums_.get(k, i), second = sums_.get(kSide + k, i);
@@ -73,7 +73,7 @@ class Winograd2x2 {
     }
     for (int row = 0; row < kTile; ++row) {
       const int first = kSide * row;
-      multiply(Onto{}, row == 0 ? 0 : kSide - 1, 1, sums_.from(first));
+      multiply(Onto{}, row == 0 ? 0 : kSide - 1, 1, sums_.at(first));
       for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
         const auto second = sums_.get(first + 1, i), third = sums_.get(first + 2, i);
         put(to, row, 0, i, sums_.get(first, i) + second + third);

@@ -61,7 +61,7 @@ class Winograd4x4 {
   // As Winograd2x2's. Rows 1 and 2 of points, and 3 and 4, are in all outputs as sums and differences.
   template <class Multiply>
   void outputs(const Multiply& multiply, const Target& to) const {
-    multiply(Anew{}, 1, 2, sums_.from(0));
+    multiply(Anew{}, 1, 2, sums_.at(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row first = row(0, i), second = row(kSide, i);
 #pragma GCC unroll 4
@@ -70,7 +70,7 @@ class Winograd4x4 {
         sums_.set(kResults + kTile + j, i, first.at[j] - second.at[j]);
       }
     }
-    multiply(Anew{}, 3, 2, sums_.from(0));
+    multiply(Anew{}, 3, 2, sums_.at(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row third = row(0, i), fourth = row(kSide, i);
 #pragma GCC unroll 4
@@ -83,13 +83,13 @@ class Winograd4x4 {
         sums_.set(kResults + kTile + j, i, (difference << 1) - kept_difference);
       }
     }
-    multiply(Anew{}, 0, 1, sums_.from(0));
+    multiply(Anew{}, 0, 1, sums_.at(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row above = row(0, i);
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) put(to, 0, j, i, sums_.get(kResults + j, i) + above.at[j]);
     }
-    multiply(Anew{}, 5, 1, sums_.from(0));
+    multiply(Anew{}, 5, 1, sums_.at(0));
     for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
       const Row below = row(0, i);
 #pragma GCC unroll 4
