@@ -11,8 +11,8 @@ inline constexpr std::int32_t kDownTileColumns = 192;
 inline constexpr std::int32_t kDownImageTileColumns = 384;  // its input lines are short
 // What steps hand to each other is to stay in the first cache, also beside the weights that matrix tiles load for each.
 inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
-inline constexpr int kDownImageSpan =
-    kLargestSpan;  // of the first convolution where that is of the image, and has few weights
+// The first convolution's, where that is of the image, and has few weights.
+inline constexpr int kDownImageSpan = kLargestSpan;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `kLineChannels` a line's channels a pixel.
 template <class Stored, class Element, int kLineChannels, class Load>
