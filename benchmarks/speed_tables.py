@@ -70,7 +70,7 @@ def kernels(record: Record) -> str:
     rows = {(row["kernel"], row["isa"]): row for row in record["results"]}
     isas = list(dict.fromkeys(isa for _, isa in rows))[::-1]
     peaks = {isa: max(row["peak"] or 0 for row in record["results"] if row["isa"] == isa) for isa in isas}
-    header = ["kernel", "nodes"]
+    header = ["kernel", "runs"]
     for isa in isas:
         header += [f"`{isa}`", "GMAC/s", "products"] if peaks[isa] else [f"`{isa}`", "GMAC/s"]
     lines = []

@@ -103,7 +103,7 @@ def test_kernels(tables):
         row("level", "avx2", 0.05, 1e9, 1.5e9, 50e9),
     ]
     lines = tables.kernels({**HEADER, "results": rows}).splitlines()
-    assert lines[0] == "| kernel | nodes | `avx2` | GMAC/s | products | `scalar` | GMAC/s |"
+    assert lines[0] == "| kernel | runs | `avx2` | GMAC/s | products | `scalar` | GMAC/s |"
     assert lines[2] == "| gain | 4 | 0.50 ms | – | – | 1.00 ms | – |"
     assert lines[3] == "| level | 4 | 50.00 ms | 20.0 (33 %) | 30.0 (50 %) | 100.00 ms | 10.0 |"
     assert lines[-1] == f"Best times, one thread. Measured peaks: 60 G/s with `avx2`. {CAPTION}"

@@ -71,7 +71,7 @@ struct Case::Parts {
   Networks networks;
   BufferPool& pool;
   BufferPool::Lease scratch;
-  Sums sums{};
+  std::array<Sums, 2> sums{};
   std::array<float, kChannels> global{};  // of a fusion
   std::vector<Tensor> tensors;
   Latents inputs, decoded, mean, index;  // of a bottleneck's steps
@@ -86,21 +86,22 @@ class Builder {
   void analysis(int level) {
     const int height = height_ >> (level + 1), width = width_ >> (level + 1);
     const bool wide = level > 0;
+    const int siblings = wide ? 2 : 1;
     input(wide, 2 * height, 2 * width, wide ? kChannels : 3);
-    parts_.tensors.push_back(parts_.room(DType::kI16, height, width, kChannels));
-    const PackedResidualDown& block = parts_.packed.analysis[level][0];
+    for (int i = 0; i < siblings; ++i) parts_.tensors.push_back(parts_.room(DType::kI16, height, width, kChannels));
     rows(height, width, wide ? kernels_.down_tile_columns : kernels_.down_image_tile_columns,
-         [&parts = parts_, &block,
-          kernel = wide ? kernels_.residual_down_s16 : kernels_.residual_down_image](const Tile& tile) {
-           kernel(block, plane(parts.tensors[0]), plane(parts.tensors[1]), tile, parts.sums.data(),
+         [&parts = parts_, level,
+          kernel = wide ? kernels_.residual_down_siblings : kernels_.residual_down_image](const Tile& tile) {
+           const Plane outs[2] = {plane(parts.tensors[1]), plane(parts.tensors.back())};
+           kernel(&parts.packed.analysis[level][0], plane(parts.tensors[0]), outs, tile, parts.sums[0].data(),
                   parts.scratch.as<void>());
          });
     const ResidualBlock& source = model().analysis[level][0];
-    const double positions = double(height) * width;
+    const double positions = double(siblings) * height * width;
     for (const Convolution* conv : {&source.conv1, &source.skip}) convolution(wide, positions, *conv);
     convolution3x3(true, positions, source.conv2);
     normalisation(positions, source);
-    case_.count_ = 1 << level;
+    case_.count_ = (1 << level) / siblings;
   }
 
   void synthesis(int level) {
@@ -120,7 +121,7 @@ class Builder {
                           : reads_wide ? kernels_.residual_up_s16_s16
                                        : kernels_.residual_up_u8_s16;
       rows(height, width, kernels_.up_tile_columns, [&parts = parts_, &block, kernel](const Tile& tile) {
-        kernel(block, plane(parts.tensors[0]), plane(parts.tensors[1]), tile, parts.sums.data(),
+        kernel(block, plane(parts.tensors[0]), plane(parts.tensors[1]), tile, parts.sums[0].data(),
                parts.scratch.as<void>());
       });
     }
@@ -276,7 +277,7 @@ class Builder {
                                parts.tensors[0].as<T>(),
                                parts.tensors[1].as<T>(),
                                parts.tensors[2].as<T>()};
-      sums_kernel(task, 0, positions, parts.sums.data(), parts.scratch.as<void>());
+      sums_kernel(task, 0, positions, parts.sums[0].data(), parts.scratch.as<void>());
       kernel(task, 0, positions, parts.scratch.as<void>());
     };
     for (const Attention* attention : {&packed.fusion->first, &packed.fusion->second}) {

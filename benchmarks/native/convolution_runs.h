@@ -24,10 +24,7 @@ struct Strided {
     [[maybe_unused]] const MatrixTiles tiles;
     std::int32_t next = -1;
     for (std::int32_t row = 0; row < in.height / 2; ++row) {
-      for (; next <= 2 * row + 1; ++next) {
-        load_line<Stored>(in, next, -1, in.width + 1, 0, kPixel, input.begin(next), Load{});
-        input.end(next, in.width + 1);
-      }
+      for (; next <= 2 * row + 1; ++next) input.template load<Stored, Load>(in, next, -1, in.width + 1, 0);
       for (std::int32_t begin = 0, blocks; begin < in.width / 2; begin += blocks * kBlockPixels) {
         decltype(input.at(0, 0)) taps[9];
         for (int t = 0; t < 9; ++t) taps[t] = input.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
@@ -60,8 +57,7 @@ struct Plain {
     std::int32_t next = Conv::first_line(0);
     for (std::int32_t row = 0; row < kScale * in.height; ++row) {
       for (; next <= Conv::last_line(row / kScale); ++next) {
-        load_line<Activation>(in, next, -1, in.width + 2, 0, kChannels, input.begin(next), Load{});
-        input.end(next, in.width + 2);
+        input.template load<Activation, Load>(in, next, -1, in.width + 2, 0);
       }
       for (std::int32_t begin = 0, blocks; begin < columns; begin += blocks * kBlockPixels) {
         blocks = span_blocks<kSpan>(columns - begin);

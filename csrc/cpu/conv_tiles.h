@@ -268,6 +268,37 @@ inline void span_of_planes(const TileSpan& span, std::ptrdiff_t plane, const Spl
   }
 }
 
+// A place in the planes of a line.
+struct SplitLine {
+  std::uint8_t *low, *high;
+  SplitLine operator+(std::ptrdiff_t i) const { return {low + i, high + i}; }
+};
+inline void fill(const SplitLine& to, std::ptrdiff_t count, std::int32_t value) {
+  fill(to.low, count, value);
+  fill(to.high, count, value >> 8);
+}
+// A converter of load_line.
+struct SplitPixels {
+  void operator()(const std::int16_t* from, const SplitLine& to, std::int32_t pixels) const {
+    if (pixels < 2) {
+      for (int c = 0; c < pixels * kChannels; ++c) {
+        to.low[c] = static_cast<std::uint8_t>(from[c]);
+        to.high[c] = static_cast<std::uint8_t>(from[c] >> 8);
+      }
+      return;
+    }
+    const auto split_two = [&](std::int32_t pixel) {
+      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(pixel) * kChannels;
+      split_pixels(from + i, to.low + i, to.high + i);
+    };
+    // Their 64 bytes of a plane are to be one line of the cache, so the first pixel and the last may be split twice.
+    split_two(0);
+    const bool aligned = reinterpret_cast<std::uintptr_t>(to.low) % 64 == 0;
+    for (std::int32_t pixel = aligned ? 2 : 1; pixel + 2 < pixels; pixel += 2) split_two(pixel);
+    split_two(pixels - 2);
+  }
+};
+
 // Lines of s16 x 32 as such planes.
 template <int kSlots>
 class SplitLines {
@@ -278,20 +309,17 @@ class SplitLines {
     SplitLines lines;
     lines.plane_ = LineRing<std::uint8_t, kSlots>::rounded(static_cast<std::ptrdiff_t>(pixels) * kChannels);
     lines.ring_ = LineRing<std::uint8_t, kSlots>::make(arena, 2 * lines.plane_);
-    lines.line_ = arena.take<std::int16_t>(static_cast<std::size_t>(lines.plane_));
     return lines;
   }
   static constexpr std::size_t scratch_bytes(std::int32_t pixels) {
-    return (static_cast<std::size_t>(pixels) * kChannels + 63) * 2 * (kSlots + 1);
+    return (static_cast<std::size_t>(pixels) * kChannels + 63) * 2 * kSlots;
   }
 
-  std::int16_t* begin(std::int32_t) const { return line_; }
-  // Two pixels at a time.
-  void end(std::int32_t row, std::int32_t pixels) const {
-    std::uint8_t* low = ring_.at(row);
-    for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(pixels) * kChannels; i += 2 * kChannels) {
-      split_pixels(line_ + i, low + i, low + plane_ + i);
-    }
+  template <class Stored, class Load>
+  void load(const Plane& in, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) const {
+    static_assert(std::is_same_v<Load, CopyS16Features>);
+    load_line<Stored>(in, row, first, count, zero_point, kChannels, SplitLine{to(row, 0), to(row, 0) + plane_},
+                      SplitPixels{});
   }
 
   template <bool kLeaky, class Sums>
@@ -344,7 +372,6 @@ class SplitLines {
 
   LineRing<std::uint8_t, kSlots> ring_;
   std::ptrdiff_t plane_;  // bytes from low ones to high ones
-  std::int16_t* line_;    // while it is written
 };
 
 // As PlainS16 (input_lines.h), s16 of any number of channels, in planes.

@@ -24,10 +24,14 @@ class InputLines {
     return (static_cast<std::size_t>(pixels) * kPixel * sizeof(Element) + 63) * kSlots;
   }
 
-  // A line is written where begin() says, and then end() called with how many pixels it has.
+  // Line `row` is `count` pixels of a row of `in`, from column `first` on.
+  template <class Stored, class Load>
+  void load(const Plane& in, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) {
+    load_line<Stored>(in, row, first, count, zero_point, kPixel, ring_.at(row), Load{});
+    check(row, count);
+  }
+  // Or it is made by these, or written to, and then check() called.
   Element* begin(std::int32_t row) const { return ring_.at(row); }
-  void end(std::int32_t row, std::int32_t pixels) { check(row, pixels); }
-  // Or it is made by these, and then check() called.
   template <bool kLeaky, class Sums>
   void requantise(std::int32_t row, std::int32_t pixel, const Sums& sums, const PackedConv& conv) const {
     requantise_block<kPixel, kLeaky, Element>(sums, conv, 0, 0, ring_.at(row) + offset(pixel));

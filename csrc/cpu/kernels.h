@@ -139,9 +139,10 @@ struct Tile {
   Rows rows;
 };
 
-template <class Block>
-using ResidualKernel = void (*)(const Block&, const Plane& in, const Plane& out, const Tile&, std::int64_t* sums,
-                                void* scratch);
+using ResidualDownKernel = void (*)(const PackedResidualDown*, const Plane& in, const Plane* outs, const Tile&,
+                                    std::int64_t* sums, void* scratch);
+using ResidualUpKernel = void (*)(const PackedResidualUp&, const Plane& in, const Plane& out, const Tile&,
+                                  std::int64_t* sums, void* scratch);
 
 // One entry an operation. All are pure functions of their arguments; `scratch` is at least KernelTable::scratch_bytes
 // of 64-byte aligned memory. A kernel writes its tile of the output and nothing else, so tiles may run at once.
@@ -159,14 +160,14 @@ struct KernelTable {
   // Where a kernel has `sums`, it adds to sums[c] the channel's outputs in its tile, zero points not removed: the
   // fusion that follows needs their averages.
 
-  // Residual downsampling, of the 8-bit image (3 channels) and of s16 x 32.
-  ResidualKernel<PackedResidualDown> residual_down_image;
-  ResidualKernel<PackedResidualDown> residual_down_s16;
+  // Residual downsampling, of the 8-bit image (3 channels) and, by the two children of a node, of s16 x 32: two blocks,
+  // outputs and `sums`, one after the other.
+  ResidualDownKernel residual_down_image, residual_down_siblings;
 
   // Residual upsampling, named by the types of input and output. Tiles have even columns.
-  ResidualKernel<PackedResidualUp> residual_up_s16_s16;
-  ResidualKernel<PackedResidualUp> residual_up_s16_u8;
-  ResidualKernel<PackedResidualUp> residual_up_u8_s16;
+  ResidualUpKernel residual_up_s16_s16;
+  ResidualUpKernel residual_up_s16_u8;
+  ResidualUpKernel residual_up_u8_s16;
   // The last node with the output convolution; `out` are 8-bit RGB pixels.
   void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out,
                              const Tile&, void* scratch);

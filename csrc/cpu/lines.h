@@ -110,11 +110,11 @@ void fill(T* to, std::ptrdiff_t count, std::int32_t value) {
   for (std::ptrdiff_t i = 0; i < count; ++i) to[i] = static_cast<T>(value);
 }
 
-// Copies columns [first, first + count) of a row of `in` (elements of type Stored, `in.channels` a pixel) to a line of
-// Element, with `zero_point` where the row or column lies outside. Convert widens or copies a run of elements.
-template <class Stored, class Element, class Convert>
+// Copies columns [first, first + count) of a row of `in` (elements of type Stored, `in.channels` a pixel) to a line,
+// with `zero_point` where the row or column lies outside. Convert widens, copies or splits a run of elements.
+template <class Stored, class Line, class Convert>
 void load_line(const Plane& in, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point,
-               std::int32_t line_channels, Element* line, Convert convert) {
+               std::int32_t line_channels, Line line, Convert convert) {
   if (row < 0 || row >= in.height) {
     fill(line, static_cast<std::ptrdiff_t>(count) * line_channels, zero_point);
     return;

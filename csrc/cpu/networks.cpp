@@ -46,13 +46,17 @@ Networks::Level Networks::begin_level(int nodes, DType dtype, int height, int wi
 }
 
 template <class Task>
-void Networks::run_rows(Level& level, int end, int tile_columns, Task task) {
+void Networks::run_rows(Level& level, int end, int together, int tile_columns, Task task) {
   const int nodes = static_cast<int>(level.outputs.size());
-  for (Features& output : level.outputs) output.tensor.supply_rows(end);
-  share_rows(nodes, level.done, end, level.outputs[0].tensor.width, tile_columns,
-             [&](int node, const Tile& tile, int worker) {
-               task(node, plane(level.outputs[node].tensor), tile, level.partial[worker * nodes + node].data(),
-                    scratch().as<void>());
+  std::vector<Plane> planes;
+  for (Features& output : level.outputs) {
+    output.tensor.supply_rows(end);
+    planes.push_back(plane(output.tensor));
+  }
+  share_rows(nodes / together, level.done, end, planes[0].width, tile_columns,
+             [&](int group, const Tile& tile, int worker) {
+               const int node = group * together;
+               task(node, &planes[node], tile, level.partial[worker * nodes + node].data(), scratch().as<void>());
              });
   level.done = end;
 }
@@ -88,11 +92,12 @@ std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Tr
     for (int k = 0; k < kLevels; ++k) {
       if (levels[k].done == end[k]) continue;  // the upper levels may be whole before the leaves
       if (levels[k].done == 0) levels[k] = begin_level(1 << k, DType::kI16, height(k), width(k));
-      const auto kernel = k == 0 ? kernels_.residual_down_image : kernels_.residual_down_s16;
-      run_rows(levels[k], end[k], k == 0 ? kernels_.down_image_tile_columns : kernels_.down_tile_columns,
-               [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
+      const auto kernel = k == 0 ? kernels_.residual_down_image : kernels_.residual_down_siblings;
+      run_rows(levels[k], end[k], k == 0 ? 1 : 2,
+               k == 0 ? kernels_.down_image_tile_columns : kernels_.down_tile_columns,
+               [&](int node, const Plane* outs, const Tile& tile, std::int64_t* sums, void* scratch) {
                  const Plane in = k == 0 ? image : plane(levels[k - 1].outputs[node / 2].tensor);
-                 kernel(packed_.analysis[k][node], in, out, tile, sums, scratch);
+                 kernel(&packed_.analysis[k][node], in, outs, tile, sums, scratch);
                });
       for (int node = 0; trace != nullptr && node < 1 << k; ++node) {
         const std::string name = "analysis.level" + std::to_string(k) + "." + std::to_string(node);
@@ -173,9 +178,9 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
   const bool by_bands = go_by_bands(bytes_of(inputs), bytes_of(running.outputs));
   while (running.done < height) {
     const int end = by_bands ? std::min(height, running.done + kSynthesisBand) : height;
-    run_rows(running, end, kernels_.up_tile_columns,
-             [&](int node, const Plane& out, const Tile& tile, std::int64_t* sums, void* scratch) {
-               kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), out, tile, sums, scratch);
+    run_rows(running, end, 1, kernels_.up_tile_columns,
+             [&](int node, const Plane* out, const Tile& tile, std::int64_t* sums, void* scratch) {
+               kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), *out, tile, sums, scratch);
              });
     if (!by_bands) continue;
     // The next row needs at most five input rows above its own, where four are computed together (conv3x3.h).

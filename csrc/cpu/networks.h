@@ -71,9 +71,10 @@ class Networks {
     int done = 0;
   };
   Level begin_level(int nodes, DType dtype, int height, int width);
-  // task(node, out, tile, sums, scratch) writes a tile of a node's output, and adds to its sums.
+  // task(node, outs, tile, sums, scratch) writes a tile of the outputs of `together` nodes from `node` on, and adds to
+  // their sums.
   template <class Task>
-  void run_rows(Level& level, int end, int tile_columns, Task task);
+  void run_rows(Level& level, int end, int together, int tile_columns, Task task);
   static std::vector<Features> end_level(Level level);
   bool go_by_bands(std::size_t input_bytes, std::size_t output_bytes) const {
     return input_bytes + output_bytes > kept_bytes_;

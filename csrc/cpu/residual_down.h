@@ -1,5 +1,6 @@
-// The residual downsampling block (SPEC §2.5) as one pass over rows: input lines, the intermediate t, and the output
-// follow each other through small rings that stay in the cache.
+// Residual downsampling blocks (SPEC §2.5) as one pass over rows: input lines, the intermediate t, and the output
+// follow each other through small rings that stay in the cache. Both children of a node of the tree read its output, so
+// they go through it together, row by row, and load each line once.
 #pragma once
 
 #include "cpu/conv3x3.h"
@@ -15,17 +16,18 @@ inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
 inline constexpr int kDownImageSpan = kLargestSpan;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `kLineChannels` a line's channels a pixel.
-template <class Stored, class Element, int kLineChannels, class Load>
+template <class Stored, class Element, int kLineChannels, class Load, int kSiblings>
 class ResidualDown {
  public:
   // Output rows from `first_row` on, in the tile's columns.
-  ResidualDown(const PackedResidualDown& block, const Plane& in, const Tile& tile, std::int32_t first_row,
+  ResidualDown(const PackedResidualDown* siblings, const Plane& in, const Tile& tile, std::int32_t first_row,
                void* scratch)
-      : block_(block), in_(in), column_(tile.column_begin), columns_(tile.column_end - tile.column_begin) {
+      : in_(in), column_(tile.column_begin), columns_(tile.column_end - tile.column_begin) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     input_ = Input::make(arena, input_length(columns_));
-    middle_ = Middle::make(arena, middle_length(columns_));
-    conv2_ = Plain::make(arena, columns_);
+    for (int i = 0; i < kSiblings; ++i) {
+      nodes_[i] = {&siblings[i], Middle::make(arena, middle_length(columns_)), Plain::make(arena, columns_)};
+    }
     sums_ = arena.take_sums<typename Input::Sums>(longest_span(kFirstSpan) * kBlock);
     squares_ = arena.take<std::int16_t>(longest_span(kDownSpan) * kBlock);
     norms_ = arena.take_sums<Norms>(longest_span(kDownSpan) * kBlock);
@@ -36,29 +38,38 @@ class ResidualDown {
 
   // What lines and the convolution take of the arena, for at most `columns` columns.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
-    return Input::scratch_bytes(input_length(columns)) + Middle::scratch_bytes(middle_length(columns)) +
-           Plain::scratch_bytes(columns);
+    return Input::scratch_bytes(input_length(columns)) +
+           kSiblings * (Middle::scratch_bytes(middle_length(columns)) + Plain::scratch_bytes(columns));
   }
 
-  // Output row `row`, to dst[columns][32], added to `sums`. Rows must be asked for in ascending order.
+  // Makes ready for output row `row` of all siblings. Rows must be asked for in ascending order.
+  void begin_row(std::int32_t row) {
+    for (; next_middle_ <= Plain::last_line(row); ++next_middle_) {
+      load_input(next_middle_);
+      for (Node& node : nodes_) compute_middle(node, next_middle_);
+    }
+  }
+
+  // A sibling's row, to dst[columns][32], added to `sums`.
   //
   // What a step of a span makes takes a while to be there for the next one, so steps of neighbouring spans take turns.
-  void row(std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
-    while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
+  void row(int sibling, std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
+    Node& node = nodes_[sibling];
+    const PackedResidualDown& block = *node.block;
     Span before{};
     for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
       blocks = span_blocks<kDownSpan>(columns_ - begin);
-      const Span span{begin, blocks, conv2_.span(block_.conv2, middle_, 0, row, begin, blocks, columns_)};
-      finish(before, row, dst);
-      gdn_squares(block_.gdn, span.values, blocks, squares_);
+      const Span span{begin, blocks, node.conv2.span(block.conv2, node.middle, 0, row, begin, blocks, columns_)};
+      finish(block, before, row, dst);
+      gdn_squares(block.gdn, span.values, blocks, squares_);
       if constexpr (!kPointSkip) {
         const auto* skip = skip_at(row, begin);
-        input_.template span<32, 2>(&skip, block_.skip, 0, blocks, sums_);
+        input_.template span<32, 2>(&skip, block.skip, 0, blocks, sums_);
       }
-      gamma_span(squares_, block_.gdn.gamma, blocks, norms_);
+      gamma_span(squares_, block.gdn.gamma, blocks, norms_);
       before = span;
     }
-    finish(before, row, dst);
+    finish(block, before, row, dst);
     add_to_sums(dst, columns_, sums);
   }
 
@@ -75,6 +86,12 @@ class ResidualDown {
     return Plain::padded(columns) + 2 + kBlockPixels;
   }
 
+  struct Node {
+    const PackedResidualDown* block;
+    Middle middle;  // from column column_ - 1 on
+    Plain conv2;
+  };
+
   // Sums of conv2, of blocks from column `begin` on.
   struct Span {
     std::int32_t begin, blocks;
@@ -82,7 +99,7 @@ class ResidualDown {
   };
 
   // From its norms and the skip's sums to the output.
-  void finish(const Span& span, std::int32_t row, std::int16_t* dst) {
+  void finish(const PackedResidualDown& block, const Span& span, std::int32_t row, std::int16_t* dst) {
     for (std::int32_t k = 0; k < span.blocks; ++k) {
       const std::int32_t i = span.begin + k * kBlockPixels;
       const std::int32_t count = columns_ - i < kBlockPixels ? columns_ - i : kBlockPixels;
@@ -90,13 +107,13 @@ class ResidualDown {
       std::int16_t* result = count == kBlockPixels ? to : result_;
       const auto skip = [&] {
         if constexpr (kPointSkip) {
-          return PointSums<2 * kLineChannels>{bytes(skip_at(row, i)), block_.skip};
+          return PointSums<2 * kLineChannels>{bytes(skip_at(row, i)), block.skip};
         } else {
           return sums_ + k * kBlock;
         }
       };
-      gdn_add_skip_block<false, 32>(joined(span.values) + k * kBlock, block_.gdn.numerator, norms_ + k * kBlock, skip(),
-                                    block_.skip.multiplier, 0, result);
+      gdn_add_skip_block<false, 32>(joined(span.values) + k * kBlock, block.gdn.numerator, norms_ + k * kBlock, skip(),
+                                    block.skip.multiplier, 0, result);
       if (result != to) std::memcpy(to, result, count * kChannels * sizeof(std::int16_t));
     }
   }
@@ -104,20 +121,25 @@ class ResidualDown {
   // The skip's pixel of an output.
   auto skip_at(std::int32_t row, std::int32_t column) const { return input_.at(2 * row, 2 * column + 3); }
 
-  // Line `row` of t, from column column_ - 1 on.
-  void compute_middle(std::int32_t row) {
+  // What line `row` of t is made from.
+  void load_input(std::int32_t row) {
+    if (row < 0 || row >= in_.height / 2) return;
+    for (; next_input_ <= 2 * row + 1; ++next_input_) {
+      input_.template load<Stored, Load>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5,
+                                         nodes_[0].block->input_zero_point);
+    }
+  }
+
+  // Line `row` of a sibling's t, from column column_ - 1 on.
+  void compute_middle(Node& node, std::int32_t row) {
     const std::int32_t height = in_.height / 2, width = in_.width / 2;
     const std::int32_t count = columns_ + 2;
     if (row < 0 || row >= height) {
-      middle_.zero(row, 0, count);
-      middle_.check(row, count);
+      node.middle.zero(row, 0, count);
+      node.middle.check(row, count);
       return;
     }
-    for (; next_input_ <= 2 * row + 1; ++next_input_) {
-      load_line<Stored>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, block_.input_zero_point, kLineChannels,
-                        input_.begin(next_input_), Load{});
-      input_.end(next_input_, 2 * columns_ + 5);
-    }
+    const PackedConv& conv1 = node.block->conv1;
     // Columns beside the image are zeros, and would often begin another block.
     const bool at_left = column_ == 0, at_right = column_ + columns_ == width;
     const std::int32_t end = count - (at_right ? 1 : 0);
@@ -125,41 +147,42 @@ class ResidualDown {
       decltype(input_.at(0, 0)) taps[9];
       for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
       blocks = span_blocks<kFirstSpan>(end - begin);
-      input_.template span<32, 2>(taps, block_.conv1, 0, blocks, sums_);
+      input_.template span<32, 2>(taps, conv1, 0, blocks, sums_);
       for (int k = 0; k < blocks; ++k) {
-        middle_.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, block_.conv1);
+        node.middle.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, conv1);
       }
     }
-    if (at_left) middle_.zero(row, 0, 1);
-    if (at_right) middle_.zero(row, columns_ + 1, 1);
-    middle_.check(row, count);
+    if (at_left) node.middle.zero(row, 0, 1);
+    if (at_right) node.middle.zero(row, columns_ + 1, 1);
+    node.middle.check(row, count);
   }
 
-  const PackedResidualDown& block_;
   const Plane& in_;
   std::int32_t column_, columns_;
   std::int32_t next_middle_, next_input_;
-  Input input_;    // from column 2 * column_ - 3 on
-  Middle middle_;  // from column column_ - 1 on
-  Plain conv2_;
+  Input input_;  // from column 2 * column_ - 3 on
+  Node nodes_[kSiblings];
   typename Input::Sums sums_;  // of a span of conv1 or the skip
   std::int16_t* squares_;      // of a span of the output, as are the norms
   Norms norms_;
   std::int16_t* result_;
 };
 
-template <class Stored, class Element, int kLineChannels, class Load>
-void residual_down(const PackedResidualDown& block, const Plane& in, const Plane& out, const Tile& tile,
+template <class Stored, class Element, int kLineChannels, class Load, int kSiblings>
+void residual_down(const PackedResidualDown* siblings, const Plane& in, const Plane* outs, const Tile& tile,
                    std::int64_t* sums, void* scratch) {
   std::int32_t row;
   if (!next_row(tile.rows, row)) return;
   [[maybe_unused]] const MatrixTiles tiles;
-  ResidualDown<Stored, Element, kLineChannels, Load> down(block, in, tile, row, scratch);
+  ResidualDown<Stored, Element, kLineChannels, Load, kSiblings> down(siblings, in, tile, row, scratch);
   do {
-    down.row(row,
-             static_cast<std::int16_t*>(out.data) +
-                 (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * kChannels,
-             sums);
+    down.begin_row(row);
+    for (int i = 0; i < kSiblings; ++i) {
+      down.row(i, row,
+               static_cast<std::int16_t*>(outs[i].data) +
+                   (static_cast<std::ptrdiff_t>(row) * outs[i].width + tile.column_begin) * kChannels,
+               sums + i * kChannels);
+    }
   } while (next_row(tile.rows, row));
 }
 

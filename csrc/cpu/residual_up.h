@@ -98,9 +98,7 @@ class ResidualUp {
     }
     for (; next_input_ <= Subpixel::last_line(row >> 1); ++next_input_) {
       const std::int32_t count = middle_columns_ / 2 + 2;
-      load_line<Stored>(in_, next_input_, middle_begin_ / 2 - 1, count, block_.input_zero_point, kChannels,
-                        input_.begin(next_input_), Load{});
-      input_.end(next_input_, count);
+      input_.template load<Stored, Load>(in_, next_input_, middle_begin_ / 2 - 1, count, block_.input_zero_point);
     }
     for (std::int32_t begin = 0, blocks; begin < middle_columns_; begin += blocks * kBlockPixels) {
       blocks = span_blocks<kUpSpan>(middle_columns_ - begin);

@@ -70,15 +70,15 @@ std::function<int(std::size_t)> within(int size, unsigned seed) {
   };
 }
 
-// A kernel's output and its sums.
+// The outputs of a kernel, which are two where it is of siblings, and their sums.
 template <class T>
 struct Output {
   std::vector<T> numbers;
-  std::array<std::int64_t, kChannels> sums;
+  std::array<std::int64_t, 2 * kChannels> sums;
   bool operator==(const Output&) const = default;
 };
 
-using Kernel = std::function<void(const PackedModel&, const KernelTable&, const Plane& in, const Plane& out,
+using Kernel = std::function<void(const PackedModel&, const KernelTable&, const Plane& in, const Plane* outs,
                                   const Tile&, std::int64_t* sums, void* scratch)>;
 
 // A block by its tensors' types, the size of its output, and its tiles.
@@ -97,7 +97,10 @@ struct Block {
   template <class Stored>
   Output<T> run(const KernelTable& kernels, Image<Stored> in, int columns, std::vector<int> starts) const {
     const int height = down ? in.height / 2 : 2 * in.height, width = down ? in.width / 2 : 2 * in.width;
-    Output<T> output{std::vector<T>(static_cast<std::size_t>(height) * width * channels), {}};
+    const std::size_t size = static_cast<std::size_t>(height) * width * channels;
+    Output<T> output{std::vector<T>(2 * size), {}};
+    const Plane outs[2] = {{output.numbers.data(), height, width, channels},
+                           {output.numbers.data() + size, height, width, channels}};
     AlignedBuffer scratch(kernels.scratch_bytes());
     std::mt19937 random(1);  // whatever another kernel may have left
     std::generate_n(scratch.as<std::uint32_t>(), kernels.scratch_bytes() / 4, std::ref(random));
@@ -106,9 +109,8 @@ struct Block {
     for (std::size_t part = 0; part + 1 < starts.size(); ++part) {
       RowSharing sharing(tiling.across, starts[part], starts[part + 1], 1);
       for (int index; sharing.begin(0, index);) {
-        kernel(packed_for(kernels), kernels, {in.numbers.data(), in.height, in.width, in.channels},
-               {output.numbers.data(), height, width, channels}, tiling.tile(index, {&sharing, 0}), output.sums.data(),
-               scratch.as<void>());
+        kernel(packed_for(kernels), kernels, {in.numbers.data(), in.height, in.width, in.channels}, outs,
+               tiling.tile(index, {&sharing, 0}), output.sums.data(), scratch.as<void>());
       }
     }
     return output;
@@ -130,31 +132,28 @@ struct Block {
   }
 };
 
-const Block<std::int16_t> down_s16{true, false, kChannels,
-                                   [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
-                                     kernels.residual_down_s16(packed.analysis[1][0], rest...);
-                                   }};
-const Block<std::int16_t> down_image{true, true, kChannels,
-                                     [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
-                                       kernels.residual_down_image(packed.analysis[0][0], rest...);
-                                     }};
-const Block<std::int16_t> up_s16_s16{false, false, kChannels,
-                                     [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
-                                       kernels.residual_up_s16_s16(packed.synthesis[1][0], rest...);
-                                     }};
-const Block<std::uint8_t> up_s16_u8{false, false, kChannels,
-                                    [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
-                                      kernels.residual_up_s16_u8(packed.synthesis[2][0], rest...);
-                                    }};
-const Block<std::int16_t> up_u8_s16{false, false, kChannels,
-                                    [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
-                                      kernels.residual_up_u8_s16(packed.synthesis[3][0], rest...);
-                                    }};
+// A downsampling kernel on the first nodes of a level.
+Kernel down(ResidualDownKernel KernelTable::* kernel, int level) {
+  return [=](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
+    (kernels.*kernel)(&packed.analysis[level][0], rest...);
+  };
+}
+Kernel up(ResidualUpKernel KernelTable::* kernel, int level) {
+  return [=](const PackedModel& packed, const KernelTable& kernels, const Plane& in, const Plane* outs, auto... rest) {
+    (kernels.*kernel)(packed.synthesis[level][0], in, *outs, rest...);
+  };
+}
+
+const Block<std::int16_t> down_s16{true, false, kChannels, down(&KernelTable::residual_down_siblings, 1)};
+const Block<std::int16_t> down_image{true, true, kChannels, down(&KernelTable::residual_down_image, 0)};
+const Block<std::int16_t> up_s16_s16{false, false, kChannels, up(&KernelTable::residual_up_s16_s16, 1)};
+const Block<std::uint8_t> up_s16_u8{false, false, kChannels, up(&KernelTable::residual_up_s16_u8, 2)};
+const Block<std::int16_t> up_u8_s16{false, false, kChannels, up(&KernelTable::residual_up_u8_s16, 3)};
 const Block<std::uint8_t> output{
     false, false, 3,
-    [](const PackedModel& packed, const KernelTable& kernels, const Plane& in, const Plane& out, const Tile& tile,
+    [](const PackedModel& packed, const KernelTable& kernels, const Plane& in, const Plane* outs, const Tile& tile,
        std::int64_t*,
-       void* scratch) { kernels.residual_up_output(packed.synthesis[3][0], packed.output, in, out, tile, scratch); }};
+       void* scratch) { kernels.residual_up_output(packed.synthesis[3][0], packed.output, in, *outs, tile, scratch); }};
 
 void same_upwards(const Wide& in) {
   up_s16_s16.same_everywhere(in);
