@@ -26,9 +26,8 @@ struct LatentState {
     if (traced) symbols = make_latents(pool, DType::kI16, g.latent_height, g.latent_width);
   }
 
-  Latents* traced_symbols() { return symbols[0].height == 0 ? nullptr : &symbols; }
-
-  Latents mean, index, decoded, symbols;
+  Latents mean, index, decoded;
+  Latents symbols;  // of who traces them
 };
 
 // What encoder and decoder have in common; psi without what lies beyond the latents (SPEC §5).
@@ -66,14 +65,18 @@ class CpuEncoding final : public Encoding {
     threads.run(segments, [&](std::int64_t i) {
       StageLists& lists = coded_[i][kHyperLatents];
       lists.tables = hyper_tables(geometry, geometry.segments[i]);
-      gather_hyper(geometry.segments[i], hyper_latents, lists.symbols);
+      lists.make_room();
+      gather_hyper(geometry.segments[i], hyper_latents, lists.room.data());
     });
     LatentState state(pool, geometry, trace != nullptr);
     for (const Stage stage : {kAnchors, kOthers}) {
       networks.parameters(psi, state.decoded, stage, state.mean, state.index);
       threads.run(segments, [&](std::int64_t i) {
         const LatentPart part{geometry.segments[i], stage, networks.model().entropy_skip, state.mean, state.index};
-        quantise_latents(part, latents, coded_[i][stage], state.decoded, state.traced_symbols());
+        StageLists& lists = coded_[i][stage];
+        list_tables(networks.kernels(), part, lists);
+        quantise_latents(networks.kernels(), part, latents, lists, state.decoded);
+        if (trace != nullptr) spread_symbols(part, lists, state.symbols);
       });
     }
     if (trace != nullptr) {
@@ -85,7 +88,7 @@ class CpuEncoding final : public Encoding {
   void wait() override {}
   StageSymbols stage(int, int segment, Stage stage) const override {
     const StageLists& lists = coded_[segment][stage];
-    return {lists.symbols, lists.tables};
+    return {lists.symbols(), lists.tables};
   }
 
  private:
@@ -118,19 +121,20 @@ class CpuDecoding final : public Decoding {
     StageLists& lists = coded_[segment][stage_];
     if (stage_ == kHyperLatents) {
       lists.tables = hyper_tables(geometry_, geometry_.segments[segment]);
+      lists.make_room();
     } else {
-      latent_tables(part(segment), lists.tables);
+      list_tables(networks_.kernels(), part(segment), lists);
     }
-    lists.symbols.resize(lists.tables.size());
-    return {lists.tables, lists.symbols};
+    return {lists.tables, lists.symbols()};
   }
 
   void close(int, int segment) override {
     const StageLists& lists = coded_[segment][stage_];
     if (stage_ == kHyperLatents) {
-      scatter_hyper(geometry_.segments[segment], lists.symbols, hyper_latents_);
+      scatter_hyper(geometry_.segments[segment], lists.room.data(), hyper_latents_);
     } else {
-      dequantise_latents(part(segment), lists.symbols, state_.decoded, state_.traced_symbols());
+      dequantise_latents(networks_.kernels(), part(segment), lists, state_.decoded);
+      if (trace_ != nullptr) spread_symbols(part(segment), lists, state_.symbols);
     }
   }
 

@@ -18,9 +18,9 @@ class CpuBackend final : public Backend {
   CpuBackend(const Model& model, const std::string& isa, int threads, std::size_t kept_bytes = Networks::kKeptBytes)
       : networks_(model, isa, threads, kept_bytes) {}
 
-  const char* name() const override { return networks_.isa(); }
+  const char* name() const override { return networks_.kernels().name; }
   ThreadPool& threads() override { return networks_.threads(); }
-  const CoderLoops& coder_loops() const override { return networks_.coder_loops(); }
+  const CoderLoops& coder_loops() const override { return networks_.kernels().coder_loops; }
 
   // An image is work enough for the threads, and more at once would take more memory.
   int max_batch(const Geometry&) const override { return 1; }

@@ -124,6 +124,16 @@ struct Plane {
   std::int32_t height, width, channels;
 };
 
+// What a stage of a segment has of a row of a latent (SPEC §5): every other position from a first one on. A channel
+// whose index is at least `skip`, 0..64, carries a symbol.
+struct LatentRow {
+  const std::int16_t* mean;
+  const std::uint8_t* index;
+  std::int16_t* decoded;
+  std::int32_t positions, skip;
+};
+inline constexpr int kLatentBits = 6, kLatentStep = 1 << kLatentBits;  // units of means and latents a step
+
 // The rows of a kernel's output that a worker is to compute, handed out one by one (row_sharing.h).
 class RowSharing;
 struct Rows {
@@ -195,6 +205,12 @@ struct KernelTable {
   void (*parameters_rows)(const PackedParameters&, const Plane& psi, const Plane& decoded, const Plane& mean,
                           const Plane& index, std::int32_t row_begin, std::int32_t row_end, std::int32_t parity,
                           void* scratch);
+
+  // The tables of a row's symbols, in coding order; the symbols of the encoder's latents, and the decoded values; the
+  // decoded values from symbols. Each returns how many symbols there are. Lists are written and read up to 32 beyond.
+  std::ptrdiff_t (*list_tables)(const LatentRow&, std::uint8_t* tables);
+  std::ptrdiff_t (*quantise_row)(const LatentRow&, const std::int16_t* latents, std::int16_t* symbols);
+  std::ptrdiff_t (*dequantise_row)(const LatentRow&, const std::int16_t* symbols);
 
   CoderLoops coder_loops;
 };

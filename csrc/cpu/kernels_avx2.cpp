@@ -4,6 +4,7 @@
 #if defined(TREENET_HAVE_AVX2)
 #include "cpu/isa_avx2.h"
 #include "cpu/rans_avx2.h"
+#include "cpu/symbols_avx2.h"
 // The primitives come before the schedules that use them.
 #include "cpu/no_matrix_tiles.h"
 #include "cpu/table.h"

@@ -4,6 +4,7 @@
 #if defined(TREENET_HAVE_AVX512VNNI)
 #include "cpu/isa_avx512vnni.h"
 #include "cpu/rans_avx512vnni.h"
+#include "cpu/symbols_avx512vnni.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_span.h"
 #include "cpu/no_matrix_tiles.h"

@@ -1,6 +1,7 @@
 #define TREENET_ISA scalar
 
 #include "cpu/isa_scalar.h"
+#include "cpu/symbols_scalar.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_span.h"
 #include "cpu/no_matrix_tiles.h"

@@ -31,8 +31,7 @@ class Networks {
   Networks(const Model& model, const std::string& isa, int threads, std::size_t kept_bytes = kKeptBytes);
   ~Networks() { buffers_->retire(); }
 
-  const char* isa() const { return kernels_.name; }
-  const CoderLoops& coder_loops() const { return kernels_.coder_loops; }
+  const KernelTable& kernels() const { return kernels_; }
   const Model& model() const { return packed_.model; }
   BufferPool& buffers() { return *buffers_; }
   ThreadPool& threads() { return threads_; }

@@ -6,19 +6,25 @@
 #include <vector>
 
 #include "codec/geometry.h"
+#include "cpu/kernels.h"
 #include "cpu/tensor.h"
 
 namespace treenet::cpu {
 
 // The symbols of one stage of a segment and their tables, in coding order.
 struct StageLists {
-  std::vector<std::int16_t> symbols;
+  // For the symbols of the tables that there are.
+  void make_room() { room.resize(tables.size() + kChannels); }
+  std::span<std::int16_t> symbols() { return std::span(room).first(tables.size()); }
+  std::span<const std::int16_t> symbols() const { return std::span(room).first(tables.size()); }
+
   std::vector<std::uint8_t> tables;
+  std::vector<std::int16_t> room;  // 32 more than there are: kernels write and read beyond them
 };
 
 // The values of a segment's hyper-latents, in coding order, from and to `hyper_latents`.
-void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::vector<std::int16_t>& symbols);
-void scatter_hyper(const Segment& segment, std::span<const std::int16_t> symbols, Latents& hyper_latents);
+void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::int16_t* symbols);
+void scatter_hyper(const Segment& segment, const std::int16_t* symbols, Latents& hyper_latents);
 
 // A segment of a stage of the latents: its rows, and the positions of that stage, are touched.
 struct LatentPart {
@@ -29,13 +35,14 @@ struct LatentPart {
   const Latents& index;
 };
 
-// Encoder: symbols of Y with their tables, and the decoded values. Where `trace_symbols` is given, S at every position
-// too (s16 x 32).
-void quantise_latents(const LatentPart& part, const Latents& latents, StageLists& out, Latents& decoded,
-                      Latents* trace_symbols);
-// Decoder: the tables of the symbols to come; then the decoded values from them.
-void latent_tables(const LatentPart& part, std::vector<std::uint8_t>& tables);
-void dequantise_latents(const LatentPart& part, std::span<const std::int16_t> symbols, Latents& decoded,
-                        Latents* trace_symbols);
+// The tables of a part's symbols, and room for these.
+void list_tables(const KernelTable& kernels, const LatentPart& part, StageLists& lists);
+// Then, for the encoder: the symbols of Y, and the decoded values.
+void quantise_latents(const KernelTable& kernels, const LatentPart& part, const Latents& latents, StageLists& lists,
+                      Latents& decoded);
+// Or for the decoder: the decoded values from symbols.
+void dequantise_latents(const KernelTable& kernels, const LatentPart& part, const StageLists& lists, Latents& decoded);
+// For who traces them: S at every position (s16 x 32), 0 where nothing is coded.
+void spread_symbols(const LatentPart& part, const StageLists& lists, Latents& to);
 
 }  // namespace treenet::cpu

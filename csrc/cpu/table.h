@@ -5,6 +5,7 @@
 
 #include "cpu/fusion.h"
 #include "cpu/hyper.h"
+#include "cpu/latent_rows.h"
 #include "cpu/parameters.h"
 #include "cpu/residual_down.h"
 #include "cpu/residual_up.h"
@@ -56,6 +57,9 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   table.gain_s16 = gain_s16;
   table.conv3x3_s16 = conv3x3_s16;
   table.parameters_rows = parameters_rows;
+  table.list_tables = list_tables;
+  table.quantise_row = quantise_row;
+  table.dequantise_row = dequantise_row;
   table.coder_loops = loops;
   return table;
 }

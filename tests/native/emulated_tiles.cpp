@@ -5,6 +5,7 @@
 #define TREENET_EMULATED_TILES
 
 #include "cpu/isa_scalar.h"
+#include "cpu/symbols_scalar.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_tiles.h"
 #include "cpu/table.h"
