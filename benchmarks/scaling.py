@@ -4,16 +4,19 @@
 
 Each task of each case has a process of its own, whose peak of memory (VmHWM of Linux) is that task's: what it rises
 above what there was before, which for compressing is the image and for decompressing the stream. The pixels that
-decompressing returns are within it. `--large` adds 100 megapixels, which take minutes.
+decompressing returns are within it. All processes stay, and their calls take turns: what is compared is of the same
+minute of a machine that others share. The first call of each, which finds its memory, is kept apart. `--large` adds
+100 megapixels, which take minutes.
 """
 
 import argparse
 import multiprocessing
 import re
+import statistics
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,9 @@ import treenet_fast
 
 QUALITY = 50
 THREADS = (1, 2)
-ROUNDS = {"Kodak": 25, "1080p": 9, "12 MP": 5, "100 MP": 3}
+TURNS = 7
+CALLS = {"Kodak": 10, "1080p": 4, "12 MP": 2, "100 MP": 1}
+"""Of each case in each turn."""
 LARGE = "100 MP"
 
 
@@ -40,8 +45,11 @@ def memory(status: str, field: str) -> int:
     return 1024 * int(found[1])
 
 
-def case(task: str, path: Path, threads: int, rounds: int) -> dict[str, Any]:
-    """One task's seconds and memory, in this process; `path` is of an image as NumPy saves it, or of a stream."""
+def serve(connection: Connection, task: str, path: Path, threads: int) -> None:
+    """Runs a task as often as it is told each time, and at last, told zero, says what memory that took.
+
+    `path` is of an image as NumPy saves it, or of a stream.
+    """
     codec = treenet_fast.Codec(threads=threads, max_pixels=None)
     codec.decompress(codec.compress(np.zeros((16, 16, 3), np.uint8), QUALITY), "numpy")
     if task == "compress":
@@ -50,51 +58,65 @@ def case(task: str, path: Path, threads: int, rounds: int) -> dict[str, Any]:
         work = partial(codec.decompress, path.read_bytes(), "numpy")
     status = Path("/proc/self/status")
     before = memory(status.read_text(), "VmRSS")
-    seconds = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begin)
+    while calls := connection.recv():
+        seconds = []
+        for _ in range(calls):
+            begin = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - begin)
+        connection.send(seconds)
     peak = memory(status.read_text(), "VmHWM")
-    return {
-        "task": task,
-        "isa": codec.isa,
-        "threads": threads,
-        "seconds": min(seconds),
-        "runs": seconds,
-        "bytes": peak - before,
-        "peak": peak,
-    }
+    connection.send({"isa": codec.isa, "bytes": peak - before, "peak": peak})
 
 
-def in_a_process(*arguments: Any) -> dict[str, Any]:
-    """`case` in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(case, *arguments).result()
+class Case:
+    """A task on a file in a process of its own. `row` says what it is: its `size`, `task` and `threads`, if no more."""
+
+    def __init__(self, row: dict[str, Any], path: Path) -> None:
+        self.row = row
+        self.turns: list[float] = []
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(other, row["task"], path, row["threads"]), daemon=True)
+        self.process.start()
+        other.close()
+        (self.first,) = self.ask(1)
+
+    def ask(self, calls: int) -> Any:
+        self.connection.send(calls)
+        return self.connection.recv()
+
+    def turn(self, calls: int) -> None:
+        self.turns.append(statistics.median(self.ask(calls)))
+
+    def end(self) -> dict[str, Any]:
+        """The result: `seconds` is the median of `turns`, each the median of a turn's calls."""
+        times = {"seconds": statistics.median(self.turns), "turns": self.turns, "first": self.first}
+        result: dict[str, Any] = self.row | times | self.ask(0)
+        self.process.join()
+        return result
 
 
 def measure(path: Path | None, large: bool = False, quick: bool = False) -> list[dict[str, Any]]:
     """A result for each size, task and number of threads."""
-    results = []
     with tempfile.TemporaryDirectory() as folder:
-        image_file, stream_file = Path(folder) / "image.npy", Path(folder) / "image.tnf"
-        for size in (name for name in ROUNDS if large or name != LARGE):
+        cases = []
+        for size in (name for name in CALLS if large or name != LARGE):
             width, height = size_of(size, quick)
+            image_file, stream_file = (Path(folder) / f"{size}{suffix}" for suffix in (".npy", ".tnf"))
             image = picture(path, width, height)
             np.save(image_file, image)
             stream_file.write_bytes(treenet_fast.Codec(max_pixels=None).compress(image, QUALITY))
             del image
             for task, file in (("compress", image_file), ("decompress", stream_file)):
                 for threads in THREADS:
-                    result = in_a_process(task, file, threads, 1 if quick else ROUNDS[size])
-                    results.append({"size": size, "width": width, "height": height, **result})
-                    seconds, pixels = result["seconds"], width * height
-                    print(
-                        f"{size}, {task}, {threads} threads: {1e9 * seconds / pixels:.0f} ns and "
-                        f"{result['bytes'] / pixels:.1f} bytes a pixel",
-                        flush=True,
-                    )
-    return results
+                    row = {"size": size, "width": width, "height": height, "task": task, "threads": threads}
+                    cases.append(Case(row, file))
+        for turn in range(1 if quick else TURNS):
+            print(f"turn {turn + 1}", flush=True)
+            for case in cases:
+                case.turn(1 if quick else CALLS[case.row["size"]])
+        return [case.end() for case in cases]
 
 
 def main() -> None:
@@ -103,7 +125,12 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="100 megapixels, too")
     parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
     arguments = parser.parse_args()
-    measure(arguments.image, arguments.large, arguments.quick)
+    for row in measure(arguments.image, arguments.large, arguments.quick):
+        print(
+            f"{row['size']}, {row['task']}, {row['threads']} threads: "
+            f"{1e9 * row['seconds'] / (row['width'] * row['height']):.0f} ns and "
+            f"{row['bytes'] / (row['width'] * row['height']):.1f} bytes a pixel"
+        )
 
 
 if __name__ == "__main__":

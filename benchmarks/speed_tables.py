@@ -1,5 +1,6 @@
 """Tables of what record.py recorded on a CPU."""
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -124,7 +125,7 @@ def _millions(row: Record) -> str:
 
 
 def scaling(record: Record) -> str:
-    """Time and memory a pixel, each also as a multiple of 1080p's."""
+    """Time and memory a pixel, each also as a multiple of 1080p's; times are compared turn by turn."""
     rows = {(row["task"], row["size"], row["threads"]): row for row in record["results"]}
     threads = sorted({threads for _, _, threads in rows})
     header = ["", *(f"time a pixel, {_threads(count)}" for count in threads), "speed-up"]
@@ -133,18 +134,28 @@ def scaling(record: Record) -> str:
     for task, size in dict.fromkeys((task, size) for task, size, _ in rows):
         here = [rows[task, size, count] for count in threads]
         base = [rows.get((task, "1080p", count)) for count in threads]
-        line = [f"{task}, {size}"]
-        for unit, key, scale in (("ns", "seconds", 1e9), ("bytes", "bytes", 1)):
-            for row, reference in zip(here, base, strict=True):
-                value = scale * row[key] / pixels(row)
-                ratio = "" if reference is None else f" ({value * pixels(reference) / scale / reference[key]:.2f}x)"
-                line.append(f"{value:.1f} {unit}{ratio}")
-            if key == "seconds":
-                line.append(f"{here[0]['seconds'] / here[-1]['seconds']:.2f}")
-        line.append(f"{max(row['peak'] for row in here) / 1e6:.0f} MB")
-        lines.append(line)
+        times, memory = [], []
+        for row, reference in zip(here, base, strict=True):
+            of_time = of_memory = ""
+            if reference is not None:
+                share = pixels(reference) / pixels(row)
+                of_time = f" ({share * turn_by_turn(row, reference):.2f}x)"
+                of_memory = f" ({share * row['bytes'] / reference['bytes']:.2f}x)"
+            times.append(f"{1e9 * row['seconds'] / pixels(row):.1f} ns{of_time}")
+            memory.append(f"{row['bytes'] / pixels(row):.1f} bytes{of_memory}")
+        peak = f"{max(row['peak'] for row in here) / 1e6:.0f} MB"
+        lines.append([f"{task}, {size}", *times, f"{turn_by_turn(here[0], here[-1]):.2f}", *memory, peak])
     isa = record["results"][0]["isa"]
-    return markdown.table(header, lines) + f"\n\nBest times with `{isa}`; in brackets, of 1080p's. {caption(record)}"
+    return markdown.table(header, lines) + f"\n\nMedians with `{isa}`; in brackets, of 1080p's. {caption(record)}"
+
+
+def turn_by_turn(row: Record, other: Record) -> float:
+    """How many times as long as the other it took: the median of the turns' ratios.
+
+    >>> turn_by_turn({"turns": [1.0, 2.0, 4.0]}, {"turns": [2.0, 1.0, 2.0]})
+    2.0
+    """
+    return statistics.median(one / two for one, two in zip(row["turns"], other["turns"], strict=True))
 
 
 def pixels(row: Record) -> int:
