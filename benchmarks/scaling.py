@@ -4,9 +4,10 @@
 
 Each task of each case has a process of its own, whose peak of memory (VmHWM of Linux) is that task's: what it rises
 above what there was before, which for compressing is the image and for decompressing the stream. The pixels that
-decompressing returns are within it. All processes stay, and their calls take turns: what is compared is of the same
-minute of a machine that others share. The first call of each, which finds its memory, is kept apart. `--large` adds
-100 megapixels, which take minutes.
+decompressing returns are within it. The processes of all cases are there at once, and their calls take turns: what is
+compared is of the same minute of a machine that others share. As some processes are slower than others for as long as
+they live, by where their memory lies, all of it is done with several. The first call of each, which finds its memory,
+is kept apart. `--large` adds 100 megapixels, which take minutes.
 """
 
 import argparse
@@ -27,9 +28,9 @@ import treenet_fast
 
 QUALITY = 50
 THREADS = (1, 2)
-TURNS = 7
+PROCESSES, TURNS = 3, 3
 CALLS = {"Kodak": 10, "1080p": 4, "12 MP": 2, "100 MP": 1}
-"""Of each case in each turn."""
+"""Of each process in a turn."""
 LARGE = "100 MP"
 
 
@@ -70,37 +71,46 @@ def serve(connection: Connection, task: str, path: Path, threads: int) -> None:
 
 
 class Case:
-    """A task on a file in a process of its own. `row` says what it is: its `size`, `task` and `threads`, if no more."""
+    """A task on a file in a process of its own."""
 
-    def __init__(self, row: dict[str, Any], path: Path) -> None:
-        self.row = row
-        self.turns: list[float] = []
+    def __init__(self, task: str, path: Path, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=serve, args=(other, row["task"], path, row["threads"]), daemon=True)
+        self.process = context.Process(target=serve, args=(other, task, path, threads), daemon=True)
         self.process.start()
         other.close()
-        (self.first,) = self.ask(1)
 
     def ask(self, calls: int) -> Any:
         self.connection.send(calls)
         return self.connection.recv()
 
-    def turn(self, calls: int) -> None:
-        self.turns.append(statistics.median(self.ask(calls)))
-
     def end(self) -> dict[str, Any]:
-        """The result: `seconds` is the median of `turns`, each the median of a turn's calls."""
-        times = {"seconds": statistics.median(self.turns), "turns": self.turns, "first": self.first}
-        result: dict[str, Any] = self.row | times | self.ask(0)
+        """What memory it took."""
+        found: dict[str, Any] = self.ask(0)
         self.process.join()
-        return result
+        return found
+
+
+def take_turns(rows: list[dict[str, Any]], files: list[Path], quick: bool) -> None:
+    """Adds what processes of all cases measure."""
+    cases = [Case(row["task"], file, row["threads"]) for row, file in zip(rows, files, strict=True)]
+    for row, case in zip(rows, cases, strict=True):
+        row["first"] += case.ask(1)
+    for _ in range(1 if quick else TURNS):
+        for row, case in zip(rows, cases, strict=True):
+            row["turns"].append(statistics.median(case.ask(1 if quick else CALLS[row["size"]])))
+    for row, case in zip(rows, cases, strict=True):
+        found = case.end()
+        row["isa"] = found["isa"]
+        for key in ("bytes", "peak"):
+            row[key] = max(row.get(key, 0), found[key])
 
 
 def measure(path: Path | None, large: bool = False, quick: bool = False) -> list[dict[str, Any]]:
-    """A result for each size, task and number of threads."""
+    """A result for each size, task and number of threads: `seconds` is the median of the turns."""
+    rows: list[dict[str, Any]] = []
+    files = []
     with tempfile.TemporaryDirectory() as folder:
-        cases = []
         for size in (name for name in CALLS if large or name != LARGE):
             width, height = size_of(size, quick)
             image_file, stream_file = (Path(folder) / f"{size}{suffix}" for suffix in (".npy", ".tnf"))
@@ -110,13 +120,12 @@ def measure(path: Path | None, large: bool = False, quick: bool = False) -> list
             del image
             for task, file in (("compress", image_file), ("decompress", stream_file)):
                 for threads in THREADS:
-                    row = {"size": size, "width": width, "height": height, "task": task, "threads": threads}
-                    cases.append(Case(row, file))
-        for turn in range(1 if quick else TURNS):
-            print(f"turn {turn + 1}", flush=True)
-            for case in cases:
-                case.turn(1 if quick else CALLS[case.row["size"]])
-        return [case.end() for case in cases]
+                    case = {"size": size, "width": width, "height": height, "task": task, "threads": threads}
+                    rows.append({**case, "first": [], "turns": []})
+                    files.append(file)
+        for _ in range(1 if quick else PROCESSES):
+            take_turns(rows, files, quick)
+    return [{**row, "seconds": statistics.median(row["turns"])} for row in rows]
 
 
 def main() -> None:
