@@ -29,7 +29,7 @@ import treenet_fast
 QUALITY = 50
 THREADS = (1, 2)
 PROCESSES, TURNS = 3, 3
-CALLS = {"Kodak": 10, "1080p": 4, "12 MP": 2, "100 MP": 1}
+CALLS = {"Kodak": 10, "1080p": 5, "12 MP": 3, "100 MP": 1}
 """Of each process in a turn."""
 LARGE = "100 MP"
 

@@ -254,7 +254,7 @@ class Builder {
   }
 
   template <class Packed>
-  void alone(void (*run)(const Packed&, const Plane&, void*), const Packed& packed) {
+  void alone(std::uint32_t (*run)(const Packed&, const Plane&, void*), const Packed& packed) {
     parts_.scratch = parts_.pool.take(parts_.convolutions.scratch_bytes(parts_.tensors[0].width));
     case_.run_ = [&parts = parts_, run, &packed] { run(packed, plane(parts.tensors[0]), parts.scratch.as<void>()); };
   }

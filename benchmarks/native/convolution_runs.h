@@ -10,6 +10,14 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
+inline std::uint32_t number(const std::int32_t* sums, int i) { return static_cast<std::uint32_t>(sums[i]); }
+inline std::uint32_t number(const SplitSums& sums, int i) { return number(sums.low, i) + (number(sums.high, i) << 8); }
+// With one of the row's first 12 columns, which is a block of every instruction set, or more.
+template <class Sums>
+inline std::uint32_t with_row(std::uint32_t numbers, const Sums& sums, std::int32_t row) {
+  return 31 * numbers + number(sums, 37 * row % (12 * kChannels));
+}
+
 template <class Stored, class Element, int kPixel, class Load>
 struct Strided {
   using Input = Lines<Element, kPixel, 8, false>;
@@ -17,11 +25,12 @@ struct Strided {
   static constexpr std::int32_t length(std::int32_t columns) { return columns + 2 * (2 * kBlockPixels) + 3; }
   static constexpr std::size_t scratch_bytes(std::int32_t columns) { return Input::scratch_bytes(length(columns)); }
 
-  static void run(const PackedConv& conv, const Plane& in, void* scratch) {
+  static std::uint32_t run(const PackedConv& conv, const Plane& in, void* scratch) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     Input input = Input::make(arena, length(in.width));  // from column -1 on
     const auto sums = arena.take_sums<typename Input::Sums>(longest_span(kSpan) * kBlock);
     [[maybe_unused]] const MatrixTiles tiles;
+    std::uint32_t numbers = 0;
     std::int32_t next = -1;
     for (std::int32_t row = 0; row < in.height / 2; ++row) {
       for (; next <= 2 * row + 1; ++next) input.template load<Stored, Load>(in, next, -1, in.width + 1, 0);
@@ -30,8 +39,10 @@ struct Strided {
         for (int t = 0; t < 9; ++t) taps[t] = input.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
         blocks = span_blocks<kSpan>(in.width / 2 - begin);
         input.template span<kChannels, 2>(taps, conv, 0, blocks, sums);
+        if (begin == 0) numbers = with_row(numbers, sums, row);
       }
     }
+    return numbers;
   }
 };
 
@@ -47,13 +58,14 @@ struct Plain {
     return Input::scratch_bytes(length(columns)) + Conv::scratch_bytes(kScale * columns);
   }
 
-  static void run(const Packed3x3& packed, const Plane& in, void* scratch) {
+  static std::uint32_t run(const Packed3x3& packed, const Plane& in, void* scratch) {
     const std::int32_t columns = kScale * in.width;
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     Input input = Input::make(arena, length(in.width));  // from column -1 on
     if constexpr (Conv::kReadsBeyond) input.clear_from(in.width + 2);
     Conv conv = Conv::make(arena, columns);
     [[maybe_unused]] const MatrixTiles tiles;
+    std::uint32_t numbers = 0;
     std::int32_t next = Conv::first_line(0);
     for (std::int32_t row = 0; row < kScale * in.height; ++row) {
       for (; next <= Conv::last_line(row / kScale); ++next) {
@@ -61,9 +73,11 @@ struct Plain {
       }
       for (std::int32_t begin = 0, blocks; begin < columns; begin += blocks * kBlockPixels) {
         blocks = span_blocks<kSpan>(columns - begin);
-        conv.span(packed, input, 0, row, begin, blocks, columns);
+        const auto sums = conv.span(packed, input, 0, row, begin, blocks, columns);
+        if (begin == 0) numbers = with_row(numbers, sums, row);
       }
     }
+    return numbers;
   }
 };
 

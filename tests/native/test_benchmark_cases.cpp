@@ -1,11 +1,18 @@
 // The cases of benchmarks/native: that they count the paper's work, and that they run within their memory.
 #include <cmath>
 #include <map>
+#include <memory>
+#include <random>
+#include <set>
 
 #include "cases.h"
 #include "check.h"
+#include "codec/aligned_buffer.h"
+#include "convolutions.h"
 #include "cpu/dispatch.h"
+#include "cpu/packed_model.h"
 #include "peak.h"
+#include "random_model.h"
 
 namespace treenet::benchmarks {
 namespace {
@@ -28,6 +35,36 @@ TEST("the cases add up to the paper's MACs") {
 TEST("every case runs on every instruction set") {
   for (const std::string& isa : cpu::usable_isas()) {
     for (const std::string& name : case_names()) Case(isa, name, 64, 128).run();
+  }
+}
+
+TEST("convolutions by themselves compute the same on every instruction set") {
+  const std::shared_ptr<const Model> model = testing::RandomModel(1).make();
+  constexpr int kHeight = 26, kWidth = 90;
+  std::mt19937 random(1);
+  std::vector<std::uint8_t> bytes(kHeight * kWidth * cpu::kChannels);
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
+  std::vector<std::int16_t> words(bytes.size());
+  for (std::int16_t& word : words) word = static_cast<std::int16_t>(static_cast<int>(random() % 4000) - 2000);
+  const cpu::Plane image{bytes.data(), kHeight, kWidth, 3}, narrow{bytes.data(), kHeight, kWidth, cpu::kChannels},
+      wide{words.data(), kHeight, kWidth, cpu::kChannels};
+  const auto numbers = [&](const std::string& isa) {
+    const Convolutions& run = convolutions_for(isa);
+    const cpu::PackedModel packed(*model, cpu::kernels_for(isa));
+    AlignedBuffer scratch(run.scratch_bytes(kWidth));
+    void* const room = scratch.as<void>();
+    return std::vector{run.image(packed.analysis[0][0].conv1, image, room),
+                       run.s16_stride2(packed.analysis[1][0].conv1, wide, room),
+                       run.s16(packed.analysis[0][0].conv2, wide, room),
+                       run.s16_subpixel(packed.synthesis[1][0].conv1, wide, room),
+                       run.u8(packed.synthesis[3][0].conv2, narrow, room),
+                       run.u8_subpixel(packed.synthesis[3][0].conv1, narrow, room)};
+  };
+  const std::vector<std::uint32_t> expected = numbers("scalar");
+  CHECK_EQUAL(std::set<std::uint32_t>(expected.begin(), expected.end()).size(), expected.size());
+  for (const std::string& isa : cpu::usable_isas()) {
+    cpu::prepare(isa);
+    CHECK(numbers(isa) == expected);
   }
 }
 
