@@ -2,8 +2,8 @@
 
     pytest benchmarks/bench_kernels.py
 
-It needs a module that is no part of the package (`BUILD` says how to build it). A kernel has the data of an image of
-768 x 512, where a level has several nodes of one, or of two that read the same input, and one thread. Between any two
+It needs a module that is no part of the package (`BUILD` says how to build it). A kernel has one thread and the data of
+an image of 768 x 512: of one node where a level has several, or of two nodes that read the same input. Between any two
 runs a short burst of multiplications is timed. Shares of that peak are of the best run and the best burst of all:
 others share the machine, and only the best of many short times is the kernel's own.
 """

@@ -1,6 +1,6 @@
 """Runs the benchmarks of the CPU, keeps the results, and prints their tables.
 
-    python benchmarks/record.py --image kodim15.png             # all, in 5 to 15 minutes
+    python benchmarks/record.py --image kodim15.png             # all, in 10 to 20 minutes
     python benchmarks/record.py kernels scaling --large
     python benchmarks/record.py --quick --out /tmp/results      # only to see that all works
 
@@ -90,7 +90,10 @@ def rans(options: argparse.Namespace) -> list[Row]:
 
 
 def scaled(options: argparse.Namespace) -> list[Row]:
-    return scaling.measure(options.image, options.large, options.quick)
+    try:
+        return scaling.measure(options.image, options.large, options.quick)
+    except scaling.EndedError as error:
+        raise NotRecordedError(str(error)) from error
 
 
 def instruction_counts(options: argparse.Namespace) -> list[Row]:
@@ -132,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"{', '.join(SUITES)}; without any, all of them")
     parser.add_argument("--image", type=Path, help="a photograph; without it the example, enlarged")
     parser.add_argument("--runs", type=int, default=2, help="of the codec at Kodak's size (default: %(default)s)")
-    parser.add_argument("--large", action="store_true", help="100 megapixels, too")
+    parser.add_argument("--large", action="store_true", help="100 megapixels, too, which needs 10 GB of memory")
     parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
     parser.add_argument("--out", type=Path, default=RESULTS, help="default: %(default)s")
     options = parser.parse_args(arguments)

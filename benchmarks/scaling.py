@@ -6,8 +6,9 @@ Each task of each case has a process of its own, whose peak of memory (VmHWM of 
 above what there was before, which for compressing is the image and for decompressing the stream. The pixels that
 decompressing returns are within it. The processes of all cases are there at once, and their calls take turns: what is
 compared is of the same minute of a machine that others share. As some processes are slower than others for as long as
-they live, by where their memory lies, all of it is done with several. The first call of each, which finds its memory,
-is kept apart. `--large` adds 100 megapixels, which take minutes.
+they live, by where their memory lies, all of it is done with several, and memory is the largest one's. The first call
+of each, which finds its memory, is kept apart. It needs 3 GB of memory, and for `--large`, which adds 100 megapixels,
+10 GB.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import re
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,7 +61,9 @@ def serve(connection: Connection, task: str, path: Path, threads: int) -> None:
     else:
         work = partial(codec.decompress, path.read_bytes(), "numpy")
     status = Path("/proc/self/status")
+    memory(status.read_text(), "VmHWM")
     before = memory(status.read_text(), "VmRSS")
+    connection.send("ready")
     while calls := connection.recv():
         seconds = []
         for _ in range(calls):
@@ -70,19 +75,38 @@ def serve(connection: Connection, task: str, path: Path, threads: int) -> None:
     connection.send({"isa": codec.isa, "bytes": peak - before, "peak": peak})
 
 
+class EndedError(Exception):
+    """A process ended before it was told to."""
+
+
 class Case:
     """A task on a file in a process of its own."""
 
-    def __init__(self, task: str, path: Path, threads: int) -> None:
+    def __init__(self, name: str, task: str, path: Path, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
+        self.name = name
         self.connection, other = context.Pipe()
         self.process = context.Process(target=serve, args=(other, task, path, threads), daemon=True)
         self.process.start()
         other.close()
 
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            self.process.join()
+            raise EndedError(f"the process of {self.name} ended with exit status {self.process.exitcode}") from error
+
+    def wait(self) -> None:
+        """Until it is ready."""
+        with self.alive():
+            self.connection.recv()
+
     def ask(self, calls: int) -> Any:
-        self.connection.send(calls)
-        return self.connection.recv()
+        with self.alive():
+            self.connection.send(calls)
+            return self.connection.recv()
 
     def end(self) -> dict[str, Any]:
         """What memory it took."""
@@ -93,7 +117,12 @@ class Case:
 
 def take_turns(rows: list[dict[str, Any]], files: list[Path], quick: bool) -> None:
     """Adds what processes of all cases measure."""
-    cases = [Case(row["task"], file, row["threads"]) for row, file in zip(rows, files, strict=True)]
+    cases = []
+    for row, file in zip(rows, files, strict=True):
+        name = f"{row['size']}, {row['task']}, {row['threads']} threads"
+        cases.append(Case(name, row["task"], file, row["threads"]))
+    for case in cases:
+        case.wait()
     for row, case in zip(rows, cases, strict=True):
         row["first"] += case.ask(1)
     for _ in range(1 if quick else TURNS):
@@ -120,10 +149,12 @@ def measure(path: Path | None, large: bool = False, quick: bool = False) -> list
             del image
             for task, file in (("compress", image_file), ("decompress", stream_file)):
                 for threads in THREADS:
-                    case = {"size": size, "width": width, "height": height, "task": task, "threads": threads}
-                    rows.append({**case, "first": [], "turns": []})
+                    row = {"size": size, "width": width, "height": height, "task": task, "threads": threads}
+                    rows.append({**row, "first": [], "turns": []})
                     files.append(file)
-        for _ in range(1 if quick else PROCESSES):
+        rounds = 1 if quick else PROCESSES
+        for i in range(rounds):
+            print(f"scaling: processes {i + 1} of {rounds} take turns", flush=True)
             take_turns(rows, files, quick)
     return [{**row, "seconds": statistics.median(row["turns"])} for row in rows]
 
@@ -131,7 +162,7 @@ def measure(path: Path | None, large: bool = False, quick: bool = False) -> list
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image", type=Path, help="a photograph; without it the example, enlarged")
-    parser.add_argument("--large", action="store_true", help="100 megapixels, too")
+    parser.add_argument("--large", action="store_true", help="100 megapixels, too, which needs 10 GB of memory")
     parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
     arguments = parser.parse_args()
     for row in measure(arguments.image, arguments.large, arguments.quick):

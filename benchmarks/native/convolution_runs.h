@@ -12,10 +12,12 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline std::uint32_t number(const std::int32_t* sums, int i) { return static_cast<std::uint32_t>(sums[i]); }
 inline std::uint32_t number(const SplitSums& sums, int i) { return number(sums.low, i) + (number(sums.high, i) << 8); }
-// With one of the row's first 12 columns, which is a block of every instruction set, or more.
+// With a sum of the row, of one of its columns, if a span of `count` columns from `begin` on has that one.
 template <class Sums>
-inline std::uint32_t with_row(std::uint32_t numbers, const Sums& sums, std::int32_t row) {
-  return 31 * numbers + number(sums, 37 * row % (12 * kChannels));
+inline std::uint32_t with_row(std::uint32_t numbers, const Sums& sums, std::int32_t row, std::int32_t columns,
+                              std::int32_t begin, std::int32_t count) {
+  const std::int32_t i = 37 * row % columns - begin;
+  return i < 0 || i >= count ? numbers : 31 * numbers + number(sums, i * kChannels + row % kChannels);
 }
 
 template <class Stored, class Element, int kPixel, class Load>
@@ -39,7 +41,7 @@ struct Strided {
         for (int t = 0; t < 9; ++t) taps[t] = input.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
         blocks = span_blocks<kSpan>(in.width / 2 - begin);
         input.template span<kChannels, 2>(taps, conv, 0, blocks, sums);
-        if (begin == 0) numbers = with_row(numbers, sums, row);
+        numbers = with_row(numbers, sums, row, in.width / 2, begin, blocks * kBlockPixels);
       }
     }
     return numbers;
@@ -74,7 +76,7 @@ struct Plain {
       for (std::int32_t begin = 0, blocks; begin < columns; begin += blocks * kBlockPixels) {
         blocks = span_blocks<kSpan>(columns - begin);
         const auto sums = conv.span(packed, input, 0, row, begin, blocks, columns);
-        if (begin == 0) numbers = with_row(numbers, sums, row);
+        numbers = with_row(numbers, sums, row, columns, begin, blocks * kBlockPixels);
       }
     }
     return numbers;

@@ -27,7 +27,7 @@ struct LatentState {
   }
 
   Latents mean, index, decoded;
-  Latents symbols;  // of who traces them
+  Latents symbols;  // for who traces them
 };
 
 // What encoder and decoder have in common; psi without what lies beyond the latents (SPEC §5).

@@ -278,24 +278,24 @@ inline void fill(const SplitLine& to, std::ptrdiff_t count, std::int32_t value) 
   fill(to.high, count, value >> 8);
 }
 // A converter of load_line.
-struct SplitPixels {
+struct SplitS16Pixels {
+  std::int32_t channels;
   void operator()(const std::int16_t* from, const SplitLine& to, std::int32_t pixels) const {
-    if (pixels < 2) {
-      for (int c = 0; c < pixels * kChannels; ++c) {
-        to.low[c] = static_cast<std::uint8_t>(from[c]);
-        to.high[c] = static_cast<std::uint8_t>(from[c] >> 8);
+    const std::ptrdiff_t count = static_cast<std::ptrdiff_t>(pixels) * channels;
+    if (count < kTileBytes) {
+      for (std::ptrdiff_t i = 0; i < count; ++i) {
+        to.low[i] = static_cast<std::uint8_t>(from[i]);
+        to.high[i] = static_cast<std::uint8_t>(from[i] >> 8);
       }
       return;
     }
-    const auto split_two = [&](std::int32_t pixel) {
-      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(pixel) * kChannels;
-      split_pixels(from + i, to.low + i, to.high + i);
-    };
-    // Their 64 bytes of a plane are to be one line of the cache, so the first pixel and the last may be split twice.
-    split_two(0);
-    const bool aligned = reinterpret_cast<std::uintptr_t>(to.low) % 64 == 0;
-    for (std::int32_t pixel = aligned ? 2 : 1; pixel + 2 < pixels; pixel += 2) split_two(pixel);
-    split_two(pixels - 2);
+    // 64 at a time, in whole lines of the cache, of which both planes begin with one; so the first and the last ones
+    // may be split twice.
+    const auto split = [&](std::ptrdiff_t i) { split_pixels(from + i, to.low + i, to.high + i); };
+    split(0);
+    const auto beyond = static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(to.low) % kTileBytes);
+    for (std::ptrdiff_t i = kTileBytes - beyond; i < count - kTileBytes; i += kTileBytes) split(i);
+    split(count - kTileBytes);
   }
 };
 
@@ -319,7 +319,7 @@ class SplitLines {
   void load(const Plane& in, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) const {
     static_assert(std::is_same_v<Load, CopyS16Features>);
     load_line<Stored>(in, row, first, count, zero_point, kChannels, SplitLine{to(row, 0), to(row, 0) + plane_},
-                      SplitPixels{});
+                      SplitS16Pixels{kChannels});
   }
 
   template <bool kLeaky, class Sums>
@@ -386,6 +386,10 @@ class SplitS16 {
   }
   static constexpr std::size_t scratch_bytes(std::ptrdiff_t elements) {
     return static_cast<std::size_t>(elements + kMore) * (2 + sizeof(std::int16_t)) + 2 * 63;
+  }
+  void load(const Plane& in, std::int32_t row, std::int32_t column, std::int32_t count, std::ptrdiff_t first) const {
+    load_line<std::int16_t>(in, row, column, count, 0, in.channels, SplitLine{low_ + first, low_ + plane_ + first},
+                            SplitS16Pixels{in.channels});
   }
   std::int16_t* begin(std::ptrdiff_t) const { return written_; }
   void end(std::ptrdiff_t first, std::ptrdiff_t count) const {

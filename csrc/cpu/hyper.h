@@ -7,6 +7,7 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr std::int32_t kHyperTileColumns = kLargestSpan * kBlockPixels;  // of a 3x3 convolution's output
 inline constexpr std::int32_t kMaxHyperChannels = 64;                           // of its input
+inline constexpr int kHyperLines = 4;                                           // of its input that are there at once
 
 inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
                         bool shuffle, std::int32_t row_begin, std::int32_t row_end, void* scratch) {
@@ -15,25 +16,23 @@ inline void conv3x3_s16(const PackedConv& conv, const Plane& in, const Plane& ou
   const std::int32_t width = (in.width + stride - 1) / stride;
   const std::ptrdiff_t line_length =
       static_cast<std::ptrdiff_t>(stride * (kHyperTileColumns + kBlockPixels) + 3) * channels;
-  const S16 lines = S16::make(arena, 3 * line_length);
+  const S16 lines = S16::make(arena, kHyperLines * line_length);
   const S16::Sums sums = arena.take_sums<S16::Sums>(kLargestSpan * kBlock);
   std::int16_t* block = arena.take<std::int16_t>(kBlock);
   std::int16_t* result = static_cast<std::int16_t*>(out.data);
   const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(stride) * channels;
   [[maybe_unused]] const MatrixTiles tiles;
 
-  for (std::int32_t row = row_begin; row < row_end; ++row) {
-    for (std::int32_t column = 0; column < width; column += kHyperTileColumns) {
-      const std::int32_t columns = width - column < kHyperTileColumns ? width - column : kHyperTileColumns;
-      const std::int32_t length = stride * (columns - 1) + 3;
-      for (int u = 0; u < 3; ++u) {
-        load_line<std::int16_t>(in, stride * row - 1 + u, stride * column - 1, length, 0, channels,
-                                lines.begin(u * line_length), CopyS16{channels});
-        lines.end(u * line_length, static_cast<std::ptrdiff_t>(length) * channels);
-      }
+  for (std::int32_t column = 0; column < width; column += kHyperTileColumns) {
+    const std::int32_t columns = width - column < kHyperTileColumns ? width - column : kHyperTileColumns;
+    const std::int32_t length = stride * (columns - 1) + 3;
+    const auto line = [&](std::int32_t of_input) { return (of_input & (kHyperLines - 1)) * line_length; };
+    std::int32_t next = stride * row_begin - 1;
+    for (std::int32_t row = row_begin; row < row_end; ++row) {
+      for (; next <= stride * row + 1; ++next) lines.load(in, next, stride * column - 1, length, line(next));
       const std::uint8_t* taps[9];
       for (int u = 0; u < 3; ++u) {
-        for (int v = 0; v < 3; ++v) taps[3 * u + v] = lines.at(u * line_length + v * channels);
+        for (int v = 0; v < 3; ++v) taps[3 * u + v] = lines.at(line(stride * row - 1 + u) + v * channels);
       }
       const std::int32_t blocks = span_blocks<kLargestSpan>(columns);
       for (std::int32_t b = 0; b < conv.blocks; ++b) {

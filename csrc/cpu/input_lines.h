@@ -24,7 +24,7 @@ class InputLines {
     return (static_cast<std::size_t>(pixels) * kPixel * sizeof(Element) + 63) * kSlots;
   }
 
-  // Line `row` is `count` pixels of a row of `in`, from column `first` on.
+  // Line `row` is made of columns [first, first + count) of that row of `in`, or of the zero point outside.
   template <class Stored, class Load>
   void load(const Plane& in, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) {
     load_line<Stored>(in, row, first, count, zero_point, kPixel, ring_.at(row), Load{});
@@ -81,7 +81,11 @@ class PlainS16 {
   static constexpr std::size_t scratch_bytes(std::ptrdiff_t elements) {
     return static_cast<std::size_t>(elements) * sizeof(std::int16_t) + 63;
   }
-  // Elements from `first` on are written where begin() says, and then end() called with how many they are.
+  // Elements from `first` on are made of `count` pixels of a row of `in`, from column `column` on, or of zeros outside.
+  void load(const Plane& in, std::int32_t row, std::int32_t column, std::int32_t count, std::ptrdiff_t first) const {
+    load_line<std::int16_t>(in, row, column, count, 0, in.channels, base_ + first, CopyS16{in.channels});
+  }
+  // Or they are written where begin() says, and then end() called with how many they are.
   std::int16_t* begin(std::ptrdiff_t first) const { return base_ + first; }
   void end(std::ptrdiff_t, std::ptrdiff_t) const {}
   // Or they are 64 elements that lie somewhere else.

@@ -1,10 +1,11 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
-// residual_up.h (with input_lines.h, conv3x3.h and winograd*.h), fusion.h or hyper.h. The primitives (a block of a
-// convolution, its requantisation, GDN, blending) are written once for each instruction set, in isa_*.h; AMX has those
-// of AVX-512, and convolutions of its own in conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two
-// and is, beside benchmarks of its parts, the only file compiled with that instruction set's flags.
+// residual_up.h (with input_lines.h, conv3x3.h and winograd*.h), fusion.h, hyper.h, parameters.h or latent_rows.h. The
+// primitives (a block of a convolution, its requantisation, GDN, blending; a position's symbols) are written once for
+// each instruction set, in isa_*.h and symbols_*.h; AMX has those of AVX-512, and convolutions of its own in
+// conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two and is, beside benchmarks of its parts, the
+// only file compiled with that instruction set's flags.
 //
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.
@@ -133,6 +134,7 @@ struct LatentRow {
   std::int32_t positions, skip;
 };
 inline constexpr int kLatentBits = 6, kLatentStep = 1 << kLatentBits;  // units of means and latents a step
+inline constexpr int kBeyond = kChannels;  // elements behind a row's symbols that kernels may write and read
 
 // The rows of a kernel's output that a worker is to compute, handed out one by one (row_sharing.h).
 class RowSharing;
@@ -155,7 +157,8 @@ using ResidualUpKernel = void (*)(const PackedResidualUp&, const Plane& in, cons
                                   std::int64_t* sums, void* scratch);
 
 // One entry an operation. All are pure functions of their arguments; `scratch` is at least KernelTable::scratch_bytes
-// of 64-byte aligned memory. A kernel writes its tile of the output and nothing else, so tiles may run at once.
+// of 64-byte aligned memory. A kernel that has a tile writes that of the output and nothing else, so tiles may run at
+// once.
 struct KernelTable {
   const char* name;
   std::int32_t u8_group;      // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
@@ -207,7 +210,8 @@ struct KernelTable {
                           void* scratch);
 
   // The tables of a row's symbols, in coding order; the symbols of the encoder's latents, and the decoded values; the
-  // decoded values from symbols. Each returns how many symbols there are. Lists are written and read up to 32 beyond.
+  // decoded values from symbols. Each returns how many symbols there are; lists are written and read up to kBeyond
+  // further, so that a list's rows have to come one after the other.
   std::ptrdiff_t (*list_tables)(const LatentRow&, std::uint8_t* tables);
   std::ptrdiff_t (*quantise_row)(const LatentRow&, const std::int16_t* latents, std::int16_t* symbols);
   std::ptrdiff_t (*dequantise_row)(const LatentRow&, const std::int16_t* symbols);

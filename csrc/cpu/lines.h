@@ -138,10 +138,8 @@ struct CopyS16 {
     std::memcpy(to, from, static_cast<std::size_t>(pixels) * channels * sizeof(std::int16_t));
   }
 };
-struct CopyS16Features {
-  void operator()(const std::int16_t* from, std::int16_t* to, std::int32_t pixels) const {
-    CopyS16{kChannels}(from, to, pixels);
-  }
+struct CopyS16Features : CopyS16 {
+  constexpr CopyS16Features() : CopyS16{kChannels} {}
 };
 template <class Element>
 struct WidenU8 {

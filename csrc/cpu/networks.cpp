@@ -25,9 +25,9 @@ Networks::Networks(const Model& model, const std::string& isa, int threads, std:
 }
 
 template <class Task>
-void Networks::share_rows(int nodes, int begin_row, int end_row, int width, int tile_columns, Task task) {
+void Networks::share_rows(int groups, int begin_row, int end_row, int width, int tile_columns, Task task) {
   const Tiling tiling(width, tile_columns, kernels_.block_pixels);
-  RowSharing sharing(nodes * tiling.across, begin_row, end_row, threads_.threads());
+  RowSharing sharing(groups * tiling.across, begin_row, end_row, threads_.threads());
   threads_.run(threads_.threads(), [&](std::int64_t i) {
     const int worker = static_cast<int>(i);
     for (int index; sharing.begin(worker, index);) {
@@ -46,16 +46,17 @@ Networks::Level Networks::begin_level(int nodes, DType dtype, int height, int wi
 }
 
 template <class Task>
-void Networks::run_rows(Level& level, int end, int together, int tile_columns, Task task) {
+void Networks::run_rows(Level& level, int end, int group, int tile_columns, Task task) {
+  static_assert(sizeof(Sums) == kChannels * sizeof(std::int64_t));  // kernels have a group's one after the other
   const int nodes = static_cast<int>(level.outputs.size());
   std::vector<Plane> planes;
   for (Features& output : level.outputs) {
     output.tensor.supply_rows(end);
     planes.push_back(plane(output.tensor));
   }
-  share_rows(nodes / together, level.done, end, planes[0].width, tile_columns,
-             [&](int group, const Tile& tile, int worker) {
-               const int node = group * together;
+  share_rows(nodes / group, level.done, end, planes[0].width, tile_columns,
+             [&](int index, const Tile& tile, int worker) {
+               const int node = index * group;
                task(node, &planes[node], tile, level.partial[worker * nodes + node].data(), scratch().as<void>());
              });
   level.done = end;

@@ -51,10 +51,10 @@ class Networks {
   void synthesise_pixels(Tensor features, const Plane& pixels, Trace* trace);
 
  private:
-  // Runs task(node, tile, worker) on all threads until rows [begin, end) of all nodes of a level are done. Tiles have
-  // at most `tile_columns` columns.
+  // Runs task(group, tile, worker) on all threads until rows [begin, end) of all groups of a level's nodes are done.
+  // Tiles have at most `tile_columns` columns.
   template <class Task>
-  void share_rows(int nodes, int begin, int end, int width, int tile_columns, Task task);
+  void share_rows(int groups, int begin, int end, int width, int tile_columns, Task task);
 
   BufferPool::Lease scratch() { return buffers_->take(scratch_bytes_); }
 
@@ -70,10 +70,10 @@ class Networks {
     int done = 0;
   };
   Level begin_level(int nodes, DType dtype, int height, int width);
-  // task(node, outs, tile, sums, scratch) writes a tile of the outputs of `together` nodes from `node` on, and adds to
-  // their sums.
+  // task(node, outs, tile, sums, scratch) writes a tile of the outputs of a group of so many nodes, from `node` on, and
+  // adds to their sums.
   template <class Task>
-  void run_rows(Level& level, int end, int together, int tile_columns, Task task);
+  void run_rows(Level& level, int end, int group, int tile_columns, Task task);
   static std::vector<Features> end_level(Level level);
   bool go_by_bands(std::size_t input_bytes, std::size_t output_bytes) const {
     return input_bytes + output_bytes > kept_bytes_;

@@ -50,7 +50,7 @@ class ResidualDown {
     }
   }
 
-  // A sibling's row, to dst[columns][32], added to `sums`.
+  // Then a sibling's row, to dst[columns][32], added to `sums`.
   //
   // What a step of a span makes takes a while to be there for the next one, so steps of neighbouring spans take turns.
   void row(int sibling, std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
@@ -121,7 +121,7 @@ class ResidualDown {
   // The skip's pixel of an output.
   auto skip_at(std::int32_t row, std::int32_t column) const { return input_.at(2 * row, 2 * column + 3); }
 
-  // What line `row` of t is made from.
+  // What line `row` of t is made from, and the skip of output row `row`.
   void load_input(std::int32_t row) {
     if (row < 0 || row >= in_.height / 2) return;
     for (; next_input_ <= 2 * row + 1; ++next_input_) {

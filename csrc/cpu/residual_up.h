@@ -79,7 +79,7 @@ class ResidualUp {
   static constexpr int kInputSlots = 4 * Subpixel::kRows;
   using Input = typename Subpixel::template Input<kInputSlots>;
   using Middle = typename Plain::template Input<kMiddleSlots>;
-  static_assert(!kMatrixTiles || sizeof(U8Line) == 1);  // those of t are lines as they are, without an end to tell
+  static_assert(!kMatrixTiles || sizeof(U8Line) == 1);  // t is written in place, which lines in planes do not allow
   // Pixels of their lines. Matrix tiles read one behind the last tap.
   static constexpr std::int32_t input_length(std::int32_t middle_columns) {
     return Subpixel::padded(middle_columns) / 2 + 4;

@@ -13,7 +13,7 @@ void for_each_row(const LatentPart& part, Visit visit) {
   }
 }
 
-// The first position of a part in a row, as its element, and how many there are.
+// The positions of a part in a row: the element of the first one's first channel, and how many they are.
 struct Positions {
   Positions(const LatentPart& part, int row) {
     const int column = (row + parity_of(part.stage)) & 1, width = part.mean[0].width;
@@ -54,7 +54,7 @@ void list_tables(const KernelTable& kernels, const LatentPart& part, StageLists&
   std::size_t count = 0;
   for_each_row(part, [&](int b, int row) {
     const Positions positions(part, row);
-    const std::size_t most = count + static_cast<std::size_t>(positions.count + 1) * kChannels;
+    const std::size_t most = count + static_cast<std::size_t>(positions.count) * kChannels + kBeyond;
     if (tables.size() < most) tables.resize(most);
     count += kernels.list_tables(row_of(part, b, positions, nullptr), tables.data() + count);
   });
@@ -88,7 +88,8 @@ void spread_symbols(const LatentPart& part, const StageLists& lists, Latents& to
     for (int p = 0; p < positions.count; ++p) {
       const std::ptrdiff_t at = positions.first + static_cast<std::ptrdiff_t>(2 * p) * kChannels;
       for (std::ptrdiff_t i = at; i < at + kChannels; ++i) {
-        to[b].as<std::int16_t>()[i] = part.index[b].as<std::uint8_t>()[i] >= part.skip ? *symbol++ : std::int16_t{0};
+        const bool coded = part.index[b].as<std::uint8_t>()[i] >= part.skip;
+        to[b].as<std::int16_t>()[i] = coded ? *symbol++ : std::int16_t{0};
       }
     }
   });

@@ -14,12 +14,12 @@ namespace treenet::cpu {
 // The symbols of one stage of a segment and their tables, in coding order.
 struct StageLists {
   // For the symbols of the tables that there are.
-  void make_room() { room.resize(tables.size() + kChannels); }
+  void make_room() { room.resize(tables.size() + kBeyond); }
   std::span<std::int16_t> symbols() { return std::span(room).first(tables.size()); }
   std::span<const std::int16_t> symbols() const { return std::span(room).first(tables.size()); }
 
   std::vector<std::uint8_t> tables;
-  std::vector<std::int16_t> room;  // 32 more than there are: kernels write and read beyond them
+  std::vector<std::int16_t> room;  // of the symbols, and behind them what kernels may write and read
 };
 
 // The values of a segment's hyper-latents, in coding order, from and to `hyper_latents`.

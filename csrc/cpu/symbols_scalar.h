@@ -1,8 +1,8 @@
 // A position's symbols (SPEC §5) in plain C++. What symbols_*.h has for an instruction set does the same:
-//   list_tables_of_position   the tables of the symbols at element `at`; may write 32
-//   quantise_position         the symbols of latents, and the decoded values; may write 32 symbols
-//   dequantise_position       the decoded values from symbols; may read 32 of them
-// Each returns how many symbols the position has.
+//   list_tables_of_position   the tables of the symbols at element `at`
+//   quantise_position         the symbols of latents, and the decoded values
+//   dequantise_position       the decoded values from symbols
+// Each returns how many symbols the position has, and may write and read kBeyond in all of a list.
 #pragma once
 
 #include <algorithm>

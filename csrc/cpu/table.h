@@ -1,4 +1,4 @@
-// Fills the kernel table for the instruction set whose primitives (isa_*.h) were included before.
+// Fills the kernel table for the instruction set whose primitives (isa_*.h, symbols_*.h) were included before.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ inline std::size_t scratch_bytes() {
       (kFeatures + kBlockPixels) * kChannels * sizeof(std::int16_t) +
       4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t);
   constexpr std::size_t kHyper =
-      S16::scratch_bytes(3 * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels);
+      S16::scratch_bytes(kHyperLines * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels);
   constexpr std::size_t kParameters = ParametersOfStage::scratch_bytes();
   return std::max({kDown, kDownImage, kUp, kOutput, kHyper, kParameters}) + kBlocks;
 }

@@ -38,6 +38,25 @@ TEST("every instruction set and any number of threads give the same bytes and pi
   }
 }
 
+TEST("all latents coded, and none") {
+  for (const int skip : {0, 64}) {
+    RandomModel random(4);
+    *random.data<std::int32_t>("entropy.skip") = skip;
+    const std::shared_ptr<const Model> model = random.make();
+    for (const Size size : {Size{1, 1}, {16, 17}, {63, 65}, {33, 210}}) {
+      const Bytes pixels = image(size.height, size.width);
+      const Codec oracle = codec(model, "scalar", 1);
+      const Bytes stream = encode(oracle, pixels, size.height, size.width, 60);
+      const Bytes decoded = decode(oracle, stream);
+      for (const std::string& isa : cpu::usable_isas()) {
+        const Codec other = codec(model, isa, 2);
+        CHECK(encode(other, pixels, size.height, size.width, 60) == stream);
+        CHECK(decode(other, stream) == decoded);
+      }
+    }
+  }
+}
+
 // With little kept all images go by bands, as large ones do; these have more rows than the longest band. Of the last
 // but one the upper levels are whole before the last band begins, and of the last one the features are in mappings,
 // whose pages move; with some memory kept a second round finds what the first one left.

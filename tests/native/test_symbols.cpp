@@ -32,7 +32,7 @@ struct Latent {
     }
     return numbers;
   }
-  std::size_t channels() const { return static_cast<std::size_t>(2 * positions - 1) * kChannels; }
+  std::size_t channels() const { return static_cast<std::size_t>(std::max(2 * positions - 1, 0)) * kChannels; }
   LatentRow row() { return {mean.data(), index.data(), decoded.data(), positions, skip}; }
 
   // Calls visit(element) for those that carry a symbol, in coding order, and other(element) for the row's others.
@@ -65,7 +65,7 @@ void everywhere(Test test) {
   all.push_back(kernels_scalar);
   std::mt19937 random(1);
   for (const KernelTable* kernels : all) {
-    for (const int positions : {1, 2, 3, 40}) {
+    for (const int positions : {0, 1, 2, 3, 40}) {
       for (const int skip : {0, 1, 20, 48, 62, 63, 64}) test(*kernels, Latent(positions, skip, random), random);
     }
   }
@@ -83,10 +83,12 @@ TEST("the tables of a row, and what its latents are quantised to, in no more roo
         },
         [&](std::size_t i) { decoded[i] = latent.mean[i]; });
     const auto count = static_cast<std::ptrdiff_t>(tables.size());
-    std::vector<std::uint8_t> made_tables(tables.size() + kChannels);
-    std::vector<std::int16_t> made_symbols(tables.size() + kChannels);
+    std::vector<std::uint8_t> made_tables(tables.size() + kBeyond + 1, 255);
+    std::vector<std::int16_t> made_symbols(tables.size() + kBeyond + 1, kUntouched);
     CHECK_EQUAL(kernels.list_tables(latent.row(), made_tables.data()), count);
     CHECK_EQUAL(kernels.quantise_row(latent.row(), latent.latents.data(), made_symbols.data()), count);
+    CHECK_EQUAL(made_tables.back(), 255);
+    CHECK_EQUAL(made_symbols.back(), kUntouched);
     made_tables.resize(tables.size());
     made_symbols.resize(symbols.size());
     CHECK(made_tables == tables);
@@ -101,7 +103,7 @@ TEST("decoded values from symbols of all 16 bits") {
     std::size_t count = 0;
     latent.for_each([&](std::size_t i) { decoded[i] = Latent::bounded(64 * symbols[count++] + latent.mean[i]); },
                     [&](std::size_t i) { decoded[i] = latent.mean[i]; });
-    symbols.resize(count + kChannels);  // what may be read
+    symbols.resize(count + kBeyond);  // what may be read
     symbols.shrink_to_fit();
     CHECK_EQUAL(kernels.dequantise_row(latent.row(), symbols.data()), static_cast<std::ptrdiff_t>(count));
     CHECK(latent.decoded == decoded);
