@@ -275,6 +275,10 @@ inline void blend_block(const std::int32_t* accumulators, const float* multiplie
   }
 }
 
+inline void scale_indices(const std::int16_t* v, const PackedParameters& parameters, std::uint8_t* index) {
+  look_up_scales(v, parameters, index);
+}
+
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
   for (int c = 0; c < kChannels; c += 16) {
     __m256i rounded[2];

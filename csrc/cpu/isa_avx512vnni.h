@@ -384,6 +384,24 @@ inline void requantise_split_block(const Sums& sums, const PackedConv& conv, std
   }
 }
 
+// By search, of 32 at once: below 0 is below all thresholds.
+inline void scale_indices(const std::int16_t* v, const PackedParameters& parameters, std::uint8_t* index) {
+  const __m512i numbers = _mm512_loadu_si512(v), one = _mm512_set1_epi16(1);
+  const __m512i upper = _mm512_loadu_si512(parameters.scale_search);  // five levels
+  const __m512i last = _mm512_loadu_si512(parameters.scale_search + 32);
+  __m512i node = one;
+#pragma GCC unroll 6
+  for (int level = 0; level < 6; ++level) {
+    // Of a node's number the lower five bits count.
+    const __m512i threshold = _mm512_permutexvar_epi16(node, level < 5 ? upper : last);
+    node = _mm512_add_epi16(node, node);
+    node = _mm512_mask_add_epi16(node, _mm512_cmple_epi16_mask(threshold, numbers), node, one);
+  }
+  // It ends at 64 and the index.
+  const __m512i found = _mm512_sub_epi16(node, _mm512_set1_epi16(64));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(index), _mm512_cvtepi16_epi8(found));
+}
+
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
   __m512i rounded[2];
   for (int v = 0; v < 2; ++v) {

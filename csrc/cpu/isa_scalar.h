@@ -175,6 +175,11 @@ void requantise_split_block(const Sums& sums, const PackedConv& conv, std::int32
   }
 }
 
+// Scale indices of a position's 32 numbers v (SPEC §5).
+inline void scale_indices(const std::int16_t* v, const PackedParameters& parameters, std::uint8_t* index) {
+  look_up_scales(v, parameters, index);
+}
+
 inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* out) {
   for (int c = 0; c < kChannels; ++c) {
     out[c] = static_cast<std::int16_t>(round_clamped(static_cast<float>(in[c]) * gain[c], -32768.0f, 32767.0f));

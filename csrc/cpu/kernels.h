@@ -106,7 +106,10 @@ struct PackedOutput {
 struct PackedParameters {
   PackedConv context;  // 12 taps, those with u + v odd, in row order
   PackedConv entropy_parameters[3];
-  const std::uint8_t* scale_index;  // [32768], index by v
+  // The indices of v: [32768], by v, and the 63 thresholds as a search meets them: [1], then after [i] one of [2i] and
+  // [2i + 1].
+  const std::uint8_t* scale_index;
+  const std::int16_t* scale_search;
 };
 
 // What the fusion of x and y takes (SPEC §2.7), each dense positions of 32 channels. `out` may be x.

@@ -61,6 +61,13 @@ struct PointSums {
   std::size_t element(int i) const { return static_cast<std::size_t>(first + i); }
 };
 
+// The indices of a position's numbers v, which count from 0 (SPEC §5), by their table.
+inline void look_up_scales(const std::int16_t* v, const PackedParameters& parameters, std::uint8_t* index) {
+  std::uint16_t clamped[kChannels];
+  for (int c = 0; c < kChannels; ++c) clamped[c] = static_cast<std::uint16_t>(v[c] < 0 ? 0 : v[c]);
+  for (int c = 0; c < kChannels; ++c) index[c] = parameters.scale_index[clamped[c]];
+}
+
 // Accumulators once gdn_squares_block has seen them.
 inline const std::int32_t* joined(const std::int32_t* accumulators) { return accumulators; }
 inline const std::int32_t* joined(const SplitSums& sums) { return sums.low; }

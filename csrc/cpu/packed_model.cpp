@@ -187,7 +187,22 @@ class Packer {
       packed.parameters.entropy_parameters[k] = conv(b.entropy_parameters[k], {.wide_input = true, .split = true});
     }
     packed.parameters.scale_index = model.scale_index.data();
+    packed.parameters.scale_search = scale_search(model.scale_index);
     return packed;
+  }
+
+  // PackedParameters::scale_search.
+  const std::int16_t* scale_search(const std::vector<std::uint8_t>& scale_index) {
+    std::vector<std::int16_t> thresholds(kGaussianTables);
+    // Each level's nodes halve equal parts of the indices: below their thresholds are those of the lower half.
+    for (int level = 1; level < kGaussianTables; level *= 2) {
+      for (int i = 0; i < level; ++i) {
+        const int part = kGaussianTables / level, index = i * part + part / 2;
+        const auto least = std::lower_bound(scale_index.begin(), scale_index.end(), index);
+        thresholds[level + i] = static_cast<std::int16_t>(least - scale_index.begin());
+      }
+    }
+    return copy(thresholds);
   }
 
   // The output convolution as a 1x1 convolution to (tap, colour); see kernels.h.

@@ -74,7 +74,7 @@ class ParametersOfStage {
           std::memcpy(static_cast<std::int16_t*>(mean_.data) + places_[k], block_ + p * kChannels,
                       kChannels * sizeof(std::int16_t));
         } else {
-          look_up(block_ + p * kChannels, static_cast<std::uint8_t*>(index_.data) + places_[k]);
+          scale_indices(block_ + p * kChannels, parameters_, static_cast<std::uint8_t*>(index_.data) + places_[k]);
         }
       }
     }
@@ -136,12 +136,6 @@ class ParametersOfStage {
         fill(to, kChannels, 0);
       }
     }
-  }
-
-  void look_up(const std::int16_t* v, std::uint8_t* index) const {
-    std::uint16_t clamped[kChannels];  // to 0..32767 (SPEC §5)
-    for (int c = 0; c < kChannels; ++c) clamped[c] = static_cast<std::uint16_t>(v[c] < 0 ? 0 : v[c]);
-    for (int c = 0; c < kChannels; ++c) index[c] = parameters_.scale_index[clamped[c]];
   }
 
   const PackedParameters& parameters_;

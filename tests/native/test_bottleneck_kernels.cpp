@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 #include <random>
+#include <set>
 #include <vector>
 
 #include "check.h"
@@ -93,13 +94,14 @@ struct Parameters {
   Numbers<std::uint8_t> index;
 };
 
-Parameters parameters(const KernelTable& kernels, const Wide& psi, const Wide& decoded, int parity) {
+Parameters parameters(const KernelTable& kernels, const PackedModel& packed, const Wide& psi, const Wide& decoded,
+                      int parity) {
   Parameters made{{decoded.height, decoded.width, kChannels}, {decoded.height, decoded.width, kChannels}};
   AlignedBuffer scratch = random_scratch(kernels);
   // In two parts, as two threads do it.
   for (const auto& [begin, end] : {std::pair{0, decoded.height / 2}, {decoded.height / 2, decoded.height}}) {
-    kernels.parameters_rows(packed_for(kernels).bottleneck[2].parameters, psi.plane(), decoded.plane(),
-                            made.mean.plane(), made.index.plane(), begin, end, parity, scratch.as<void>());
+    kernels.parameters_rows(packed.bottleneck[2].parameters, psi.plane(), decoded.plane(), made.mean.plane(),
+                            made.index.plane(), begin, end, parity, scratch.as<void>());
   }
   return made;
 }
@@ -112,15 +114,35 @@ TEST("means and scale indices of both stages, up to more positions than are comp
       const Wide psi((height + 3) / 4 * 4, (width + 3) / 4 * 4, 64, size, random);
       const Wide decoded(height, width, kChannels, size, random);
       for (const int parity : {0, 1}) {
-        const Parameters expected = parameters(*kernels_scalar, psi, decoded, parity);
+        const Parameters expected = parameters(*kernels_scalar, packed_for(*kernels_scalar), psi, decoded, parity);
         for (const KernelTable* kernels : tables_beside_scalar()) {
-          const Parameters made = parameters(*kernels, psi, decoded, parity);
+          const Parameters made = parameters(*kernels, packed_for(*kernels), psi, decoded, parity);
           CHECK(made.mean.values == expected.mean.values);
           CHECK(made.index.values == expected.index.values);
         }
       }
     }
   }
+}
+
+TEST("scale indices: thresholds at both ends, close to each other, and the same") {
+  testing::RandomModel random_model(3);
+  std::int32_t* thresholds = random_model.data<std::int32_t>("entropy.threshold");
+  for (int k = 0; k < 63; ++k) thresholds[k] = k < 7 ? 1 : k < 30 ? 40 * k : k < 40 ? 4000 : k < 56 ? 400 * k : 32767;
+  float* multipliers = random_model.data<float>("bottleneck.2.entropy_parameters.2.multiplier");
+  for (int o = kChannels; o < 2 * kChannels; ++o) multipliers[o] *= 32;  // of v, up to its bounds
+  PackedModels models(random_model.make());
+  std::mt19937 random(3);
+  std::set<std::uint8_t> indices;
+  for (const int size : {1, 300, 4000, 32768}) {
+    const Wide psi(4, 48, 64, size, random), decoded(4, 48, kChannels, size, random);
+    const Parameters expected = parameters(*kernels_scalar, models[*kernels_scalar], psi, decoded, 0);
+    indices.insert(expected.index.values.begin(), expected.index.values.end());
+    for (const KernelTable* kernels : tables_beside_scalar()) {
+      CHECK(parameters(*kernels, models[*kernels], psi, decoded, 0).index.values == expected.index.values);
+    }
+  }
+  CHECK(indices.contains(0) && indices.contains(7) && indices.contains(63) && indices.size() > 30);
 }
 
 }  // namespace
