@@ -1,21 +1,22 @@
 // What a forked child may not touch, and the floating-point environment that the arithmetic needs.
 #pragma once
 
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <cfenv>
 
 namespace treenet {
 
 // A forked child has its parent's objects but none of its other threads, and a lock may be held for ever by one of
-// those. Objects with locks remember where they were made and leave their locks alone elsewhere.
+// those. Objects with locks remember where they were made and leave their locks alone elsewhere. They ask before every
+// lock, which is too often for getpid(): a system call, thousands of times for an image.
 class Origin {
  public:
-  bool is_forked_child() const { return process_ != getpid(); }
+  bool is_forked_child() const { return forks_ != forks(); }
 
  private:
-  pid_t process_ = getpid();
+  // From the first process that made one of these to this one.
+  static unsigned forks();
+
+  unsigned forks_ = forks();
 };
 
 // Rounds to nearest, ties to even (SPEC §1), whatever the caller has set, until it goes.
