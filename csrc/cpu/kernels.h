@@ -2,7 +2,7 @@
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
 // residual_up.h (with input_lines.h, conv3x3.h and winograd*.h), fusion.h, hyper.h, parameters.h or latent_rows.h. The
-// primitives (a block of a convolution, its requantisation, GDN, blending; a position's symbols) are written once for
+// primitives (a block of a convolution, its requantisation, GDN, blending; channels' symbols) are written once for
 // each instruction set, in isa_*.h and symbols_*.h; AMX has those of AVX-512, and convolutions of its own in
 // conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two and is, beside benchmarks of its parts, the
 // only file compiled with that instruction set's flags.

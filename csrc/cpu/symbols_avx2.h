@@ -1,4 +1,4 @@
-// A position's symbols for AVX2. Contracts: symbols_scalar.h.
+// Channels' symbols for AVX2. Contract: symbols_scalar.h.
 #pragma once
 
 #include <immintrin.h>
@@ -29,14 +29,33 @@ constexpr Places make_places() {
 }
 inline constexpr Places kPlaces = make_places();
 
-// Eight channels from element `at` on.
-struct EightChannels {
+// Eight channels.
+struct CodedChannels {
+  static constexpr int kCount = 8;
   const LatentRow& row;
   std::ptrdiff_t at;
   __m128i index = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(row.index + at));
   __m128i marks = _mm_cmpeq_epi8(_mm_max_epu8(index, _mm_set1_epi8(static_cast<char>(row.skip))), index);
   unsigned coded = static_cast<unsigned>(_mm_movemask_epi8(marks)) & 0xFF;
 
+  int count() const { return _mm_popcnt_u32(coded); }
+  void list_tables(std::uint8_t* tables) const {
+    const __m128i packed = _mm_shuffle_epi8(index, load_places(kPlaces.packed[coded]));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(tables), packed);
+  }
+  void quantise(const std::int16_t* latents, std::int16_t* symbols) const {
+    const __m256i difference = _mm256_sub_epi32(load(latents), load(row.mean + at));
+    const __m256i rounded = _mm256_add_epi32(difference, _mm256_set1_epi32(kLatentStep / 2));
+    const __m256i quantised = _mm256_and_si256(_mm256_srai_epi32(rounded, kLatentBits), _mm256_cvtepi8_epi32(marks));
+    store_decoded(quantised);
+    store(symbols, permute(narrowed(quantised), load_places(kPlaces.packed[coded])));
+  }
+  void dequantise(const std::int16_t* symbols) const {
+    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(symbols));
+    store_decoded(_mm256_cvtepi16_epi32(permute(words, load_places(kPlaces.spread[coded]))));
+  }
+
+ private:
   static __m256i load(const std::int16_t* from) {
     return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
   }
@@ -53,60 +72,10 @@ struct EightChannels {
     const __m128i low = _mm_add_epi8(places, places), high = _mm_or_si128(low, _mm_set1_epi8(1));
     return _mm_shuffle_epi8(words, _mm_unpacklo_epi8(low, high));
   }
-
-  int count() const { return _mm_popcnt_u32(coded); }
-  __m256i mean() const { return load(row.mean + at); }
   // From symbols, which are zero where there is none.
   void store_decoded(__m256i symbols) const {
-    store(row.decoded + at, narrowed(_mm256_add_epi32(_mm256_slli_epi32(symbols, kLatentBits), mean())));
-  }
-  void store_tables(std::uint8_t* to) const {
-    const __m128i tables = _mm_shuffle_epi8(index, load_places(kPlaces.packed[coded]));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), tables);
+    store(row.decoded + at, narrowed(_mm256_add_epi32(_mm256_slli_epi32(symbols, kLatentBits), load(row.mean + at))));
   }
 };
-
-inline std::ptrdiff_t list_tables_of_position(const LatentRow& row, std::ptrdiff_t at, std::uint8_t* tables) {
-  std::ptrdiff_t before = 0;
-#pragma GCC unroll 4
-  for (std::ptrdiff_t c = 0; c < kChannels; c += 8) {
-    const EightChannels channels{row, at + c};
-    channels.store_tables(tables + before);
-    before += channels.count();
-  }
-  return before;
-}
-
-inline std::ptrdiff_t quantise_position(const LatentRow& row, std::ptrdiff_t at, const std::int16_t* latents,
-                                        std::int16_t* symbols) {
-  std::ptrdiff_t before = 0;
-#pragma GCC unroll 4
-  for (std::ptrdiff_t c = 0; c < kChannels; c += 8) {
-    const EightChannels channels{row, at + c};
-    const __m256i difference = _mm256_sub_epi32(EightChannels::load(latents + at + c), channels.mean());
-    const __m256i rounded = _mm256_add_epi32(difference, _mm256_set1_epi32(kLatentStep / 2));
-    const __m256i quantised =
-        _mm256_and_si256(_mm256_srai_epi32(rounded, kLatentBits), _mm256_cvtepi8_epi32(channels.marks));
-    channels.store_decoded(quantised);
-    EightChannels::store(symbols + before,
-                         EightChannels::permute(EightChannels::narrowed(quantised),
-                                                EightChannels::load_places(kPlaces.packed[channels.coded])));
-    before += channels.count();
-  }
-  return before;
-}
-
-inline std::ptrdiff_t dequantise_position(const LatentRow& row, std::ptrdiff_t at, const std::int16_t* symbols) {
-  std::ptrdiff_t before = 0;
-#pragma GCC unroll 4
-  for (std::ptrdiff_t c = 0; c < kChannels; c += 8) {
-    const EightChannels channels{row, at + c};
-    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(symbols + before));
-    const __m128i spread = EightChannels::permute(words, EightChannels::load_places(kPlaces.spread[channels.coded]));
-    channels.store_decoded(_mm256_cvtepi16_epi32(spread));
-    before += channels.count();
-  }
-  return before;
-}
 
 }  // namespace treenet::cpu::TREENET_ISA
