@@ -1,7 +1,9 @@
-// Little-endian numbers in bytes, the same on every machine; compilers make one load or store of each.
+// Little-endian numbers in bytes, the same on every machine.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 
 namespace treenet {
 
@@ -12,7 +14,13 @@ inline uint32_t load_le32(const uint8_t* p) {
          static_cast<uint32_t>(p[3]) << 24;
 }
 
+// Compilers make one load of bytes, but not always one store: a machine that has them in this order is given it.
+
 inline void store_le16(uint8_t* p, uint16_t value) {
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(p, &value, sizeof(value));
+    return;
+  }
   p[0] = static_cast<uint8_t>(value);
   p[1] = static_cast<uint8_t>(value >> 8);
 }

@@ -40,6 +40,48 @@ void check_table(size_t table, int32_t offset, int32_t count, std::span<const ui
   }
 }
 
+// Calls visit(first slot, k of its interval) for the cells of 2^cell_bits slots. starts[k] is the first slot of
+// interval k.
+template <class Visit>
+void for_each_cell(const std::vector<uint32_t>& starts, int cell_bits, Visit visit) {
+  size_t k = 0;
+  for (uint32_t slot = 0; slot < 1u << kFrequencyBits; slot += 1u << cell_bits) {
+    while (k + 1 < starts.size() && starts[k + 1] <= slot) ++k;
+    visit(slot, k);
+  }
+}
+
+// Large cells are few, and stay near the core; but a slot beyond two intervals of its cell takes a branch that nothing
+// predicts. The largest size at which no more than one slot of 32 is such.
+int choose_cell_bits(const std::vector<uint32_t>& starts) {
+  constexpr uint32_t kMost = (1u << kFrequencyBits) / 32;
+  for (int bits = kMostCellBits; bits > kLeastCellBits; --bits) {
+    uint32_t beyond = 0;
+    for_each_cell(starts, bits, [&](uint32_t slot, size_t k) {
+      const uint32_t end = slot + (1u << bits);
+      if (k + 2 < starts.size() && starts[k + 2] < end) beyond += end - starts[k + 2];
+    });
+    if (beyond <= kMost) return bits;
+  }
+  return kLeastCellBits;
+}
+
+DecodingTable make_decoding(const TableInfo& info, std::span<const uint16_t> frequencies) {
+  DecodingTable table{};
+  table.info = info;
+  table.escape = static_cast<int16_t>(info.offset + info.count);
+  std::copy(frequencies.begin(), frequencies.end(), table.frequencies);
+  std::vector<uint32_t> starts = {0};
+  for (int k = 0; k < info.count; ++k) starts.push_back(starts.back() + frequencies[k]);
+  const int bits = choose_cell_bits(starts);
+  table.cell_bits = static_cast<uint8_t>(bits);
+  for_each_cell(starts, bits, [&](uint32_t slot, size_t k) {
+    table.cells[slot >> bits] = {static_cast<uint16_t>(starts[k]), table.frequencies[k], table.frequencies[k + 1],
+                                 static_cast<int16_t>(info.offset + static_cast<int>(k))};
+  });
+  return table;
+}
+
 }  // namespace
 
 EntropyTables::EntropyTables(std::span<const int32_t> offsets, std::span<const int32_t> counts,
@@ -55,25 +97,18 @@ EntropyTables::EntropyTables(std::span<const int32_t> offsets, std::span<const i
         "the entropy tables' arrays do not match: give one offset, one count and 256 frequencies for each table");
   }
   infos_.reserve(size);
-  decoding_.resize(size);
+  decoding_.reserve(size);
   divisors_.resize(size * kTableStride);
   for (size_t table = 0; table < size; ++table) {
     const auto row = frequencies.subspan(table * kTableStride, kTableStride);
     check_table(table, offsets[table], counts[table], row);
     infos_.push_back({static_cast<int16_t>(offsets[table]), static_cast<uint16_t>(counts[table])});
-    DecodingTable& decoding = decoding_[table];
-    decoding.info = infos_.back();
+    decoding_.push_back(make_decoding(infos_.back(), row));
     uint32_t cumulative = 0;
     for (int k = 0; k <= counts[table]; ++k) {
-      const Interval interval = {static_cast<uint16_t>(cumulative), row[k]};
-      decoding.intervals[k] = interval;
-      divisors_[table * kTableStride + k] = {static_cast<uint32_t>((uint64_t{1} << 32) / row[k]), interval};
-      // The cells whose first slot lies in the interval.
-      constexpr uint32_t kLast = (1u << kCellBits) - 1;
-      const uint32_t first_cell = (cumulative + kLast) >> kCellBits;
+      constexpr uint64_t kLargest = ~uint64_t{0};  // with 2^64 - 1 = q f + r, r < f: ⌈2^64 / f⌉ = q + 1
+      divisors_[table * kTableStride + k] = {kLargest / row[k] + 1, {static_cast<uint16_t>(cumulative), row[k]}};
       cumulative += row[k];
-      const uint32_t end_cell = (cumulative + kLast) >> kCellBits;
-      std::fill(decoding.cells + first_cell, decoding.cells + end_cell, static_cast<uint8_t>(k));
     }
   }
 }

@@ -21,6 +21,8 @@ uint32_t check_state(uint32_t symbols_crc, size_t lane) {
   return kLowerBound + (symbols_crc >> 16 * (lane % 2) & 0xFFFF);
 }
 
+bool is_escape(const TableInfo& info, int value) { return value < info.offset || value >= info.offset + info.count; }
+
 // Escape numbers fold the values outside a table, nearest first: odd ones lie below it, even ones above.
 
 uint32_t escape_number(const TableInfo& info, int value) {
@@ -50,20 +52,23 @@ class SegmentEncoder {
 
   // Stages come last to first.
   void encode_stage(const StageSymbols& stage) {
-    std::array<Divisor, kChunk> chunk;
-    const size_t lanes = size_t{1} << log2_lanes_;
-    for (size_t end = stage.symbols.size(); end > 0;) {
-      const size_t begin = (end - 1) / kChunk * kChunk;
-      const size_t size = end - begin;
-      resolve(stage.symbols.subspan(begin, size), stage.tables.subspan(begin, size), chunk.data());
-      size_t i = size;
-      while (i % lanes != 0) {
-        --i;
-        uint32_t& state = states_[i % lanes];
-        state = encode_symbol(state, chunk[i], words_);
+    const size_t lanes = size_t{1} << log2_lanes_, groups = stage.symbols.size() / lanes;
+    const EncodingTables all{tables_.infos(), tables_.divisors()};
+    for (size_t i = stage.symbols.size(); i-- > groups * lanes;) {
+      bool escapes = false;
+      uint32_t& state = states_[i % lanes];
+      state = encode_next(all, stage.tables[i], stage.symbols[i], state, words_, escapes);
+      if (escapes) put_escape(stage, i);
+    }
+    if (loops_.encode[log2_lanes_] != nullptr) {
+      encode_by_vectors(stage, groups);
+      return;
+    }
+    for (size_t left = groups; left > 0;) {
+      left = kEncode[log2_lanes_](all, states_.data(), stage.tables.data(), stage.symbols.data(), left, words_);
+      for (size_t i = (left + 1) * lanes; i-- > left * lanes;) {
+        if (is_escape(tables_.infos()[stage.tables[i]], stage.symbols[i])) put_escape(stage, i);
       }
-      words_ = loops_.encode[log2_lanes_](states_.data(), chunk.data(), i / lanes, words_);
-      end = begin;
     }
   }
 
@@ -85,21 +90,34 @@ class SegmentEncoder {
   static constexpr size_t kChunk = 1024;  // symbols resolved at a time: 8 KiB, near the core
   static_assert(kChunk % kMaximumLanes == 0);
 
-  // Looks up every symbol's divisor, so that the loop over lanes reads them one after the other, and notes escapes,
+  void encode_by_vectors(const StageSymbols& stage, size_t groups) {
+    std::array<NarrowDivisor, kChunk> chunk;
+    for (size_t end = groups << log2_lanes_; end > 0;) {
+      const size_t begin = (end - 1) / kChunk * kChunk;
+      resolve(stage, begin, end, chunk.data());
+      words_ = loops_.encode[log2_lanes_](states_.data(), chunk.data(), (end - begin) >> log2_lanes_, words_);
+      end = begin;
+    }
+  }
+
+  // Looks up every symbol's divisor, so that the loop over vectors reads them one after the other, and notes escapes,
   // last to first.
-  void resolve(std::span<const int16_t> symbols, std::span<const uint8_t> tables, Divisor* divisors) {
-    const TableInfo* infos = tables_.infos();
-    const Divisor* all = tables_.divisors();
-    for (size_t i = symbols.size(); i-- > 0;) {
-      const TableInfo& info = infos[tables[i]];
-      uint32_t k = static_cast<uint32_t>(symbols[i] - info.offset);  // huge for values below the table
+  void resolve(const StageSymbols& stage, size_t begin, size_t end, NarrowDivisor* divisors) {
+    for (size_t i = end; i-- > begin;) {
+      const TableInfo& info = tables_.infos()[stage.tables[i]];
+      uint32_t k = static_cast<uint32_t>(stage.symbols[i] - info.offset);  // huge for values below the table
       if (k >= info.count) {
         k = info.count;
-        const Leb128 number = to_leb128(escape_number(info, symbols[i]));
-        for (int byte = number.size; byte-- > 0;) escapes_.push_back(number.bytes[byte]);
+        put_escape(stage, i);
       }
-      divisors[i] = all[tables[i] * kTableStride + k];
+      const Divisor& divisor = tables_.divisors()[stage.tables[i] * kTableStride + k];
+      divisors[i - begin] = {static_cast<uint32_t>(divisor.reciprocal >> 32), divisor.interval};
     }
+  }
+
+  void put_escape(const StageSymbols& stage, size_t i) {
+    const Leb128 number = to_leb128(escape_number(tables_.infos()[stage.tables[i]], stage.symbols[i]));
+    for (int byte = number.size; byte-- > 0;) escapes_.push_back(number.bytes[byte]);
   }
 
   const EntropyTables& tables_;
@@ -182,28 +200,27 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
   }
   tables_.check_indices(tables);
   const DecodingTable* all = tables_.decoding();
-  const auto info_of = [&](size_t i) -> const TableInfo& { return tables_.infos()[tables[i]]; };
   const size_t lanes = size_t{1} << log2_lanes_;
   Unread unread{words_, escapes_};
+  const auto finish = [&](size_t i) {
+    if (symbols[i] == all[tables[i]].escape) symbols[i] = read_escape(all[tables[i]].info, unread);
+  };
   size_t done = 0;
   for (size_t groups = 1; groups > 0;) {
     groups = kDecode[log2_lanes_](all, states_.data(), tables.data() + done, symbols.data() + done,
                                   (symbols.size() - done) / lanes, unread.words, unread.escapes);
     done += groups * lanes;
-    for (size_t i = groups > 0 ? done - lanes : done; i < done; ++i) {
-      if (symbols[i] == value_of(info_of(i), info_of(i).count)) symbols[i] = read_escape(info_of(i), unread);
-    }
+    for (size_t i = groups > 0 ? done - lanes : done; i < done; ++i) finish(i);
   }
   // What remains: a group that is not whole, or the symbols in the segment's last few words.
   for (size_t i = done; i < symbols.size(); ++i) {
     uint32_t& state = states_[i % lanes];
-    symbols[i] = value_of(info_of(i), decode_symbol(all[tables[i]], state));
+    symbols[i] = decode_symbol(all[tables[i]], state);
     if (state < kLowerBound) {
       if (unread.size() < 2) fail("its words run out");
-      state = state << 16 | load_le16(unread.words);
-      unread.words += 2;
+      fill(state, unread.words);
     }
-    if (symbols[i] == value_of(info_of(i), info_of(i).count)) symbols[i] = read_escape(info_of(i), unread);
+    finish(i);
   }
   words_ = unread.words;
   escapes_ = unread.escapes;

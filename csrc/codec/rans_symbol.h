@@ -20,41 +20,47 @@ inline uint32_t if_less(uint32_t a, uint32_t b, uint32_t yes, uint32_t no) {
 // Encodes a symbol onto a state. The word is stored in any case, in the two bytes before `words`, and counts if it was
 // due.
 inline uint32_t encode_symbol(uint32_t state, const Divisor& divisor, uint8_t*& words) {
+  __extension__ using Product = unsigned __int128;
   const uint32_t frequency = divisor.interval.frequency;
   const uint32_t full = frequency << 16;
   store_le16(words - 2, static_cast<uint16_t>(state));
   words -= 2 * (state >= full);
   state = if_less(state, full, state, state >> 16);
-  // With the reciprocal r = ⌊2^32 / f⌋, the quotient ⌊state * r / 2^32⌋ is right or one too small, because
-  //     0 <= state / f - state * r / 2^32 = state / 2^32 * (2^32 / f - r) < 1.
-  const auto quotient = static_cast<uint32_t>(static_cast<uint64_t>(state) * divisor.reciprocal >> 32);
-  const uint32_t remainder = state - quotient * frequency;
-  // (q << 16) + state - q * f + cumulative, for the quotient or for one more.
-  const uint32_t step = (1u << 16) - frequency;
-  const uint32_t encoded = state + divisor.interval.cumulative + quotient * step;
-  return encoded + if_less(remainder, frequency, 0, step);
+  // With the reciprocal r = (2^64 + e) / f, 0 <= e < f, the quotient ⌊state * r / 2^64⌋ is right, because
+  //     0 <= state * r / 2^64 - state / f = state * e / (f * 2^64) < 2^32 * 2^16 / (f * 2^64) < 1 / f.
+  const auto quotient = static_cast<uint32_t>(static_cast<Product>(state) * divisor.reciprocal >> 64);
+  // (q << 16) + state - q * f + cumulative
+  return state + divisor.interval.cumulative + quotient * ((1u << 16) - frequency);
 }
 
-// What a symbol decodes to before escapes are read: a value of the table, or the first one after it for an escape.
-// That may wrap around 16 bits, and is no value of the table even so.
-inline int16_t value_of(const TableInfo& info, size_t k) { return static_cast<int16_t>(info.offset + k); }
+// Looks a symbol up and encodes it. One outside its table is an escape, and sets `escapes`.
+inline __attribute__((always_inline)) uint32_t encode_next(const EncodingTables& all, uint8_t table, int16_t symbol,
+                                                           uint32_t state, uint8_t*& words, bool& escapes) {
+  const TableInfo& info = all.infos[table];
+  uint32_t k = static_cast<uint32_t>(symbol - info.offset);  // huge for values below the table
+  if (k >= info.count) [[unlikely]] {
+    k = info.count;
+    escapes = true;
+  }
+  return encode_symbol(state, all.divisors[table * kTableStride + k], words);
+}
 
-// Decodes a symbol's k from a state, which may then want a word.
-inline size_t decode_symbol(const DecodingTable& table, uint32_t& state) {
+// Decodes a symbol from a state, which may then want a word.
+inline int16_t decode_symbol(const DecodingTable& table, uint32_t& state) {
   const uint32_t slot = state & 0xFFFF, rest = state >> 16;
-  size_t k = table.cells[slot >> kCellBits];
-  uint32_t above = slot - table.intervals[k].cumulative;
-  uint32_t frequency = table.intervals[k].frequency, second = table.intervals[k + 1].frequency;
-  // Cells with more than one boundary are narrow intervals', so that few symbols come here.
-  while (above >= frequency + second) [[unlikely]] {
+  const Cell& cell = table.cells[slot >> table.cell_bits];
+  uint32_t above = slot - cell.cumulative;
+  uint32_t frequency = cell.frequency, next = cell.next_frequency;
+  int symbol = cell.symbol;
+  while (above >= frequency + next) [[unlikely]] {  // beyond two intervals, which few slots are (entropy_tables.cpp)
     above -= frequency;
-    ++k;
-    frequency = second;
-    second = table.intervals[k + 1].frequency;
+    ++symbol;
+    frequency = next;
+    next = table.frequencies[symbol - table.info.offset + 1];
   }
   // Both intervals that are left are tried at once, since a second look-up would wait for the comparison.
-  state = if_less(above, frequency, frequency * rest + above, second * rest + (above - frequency));
-  return k + (above >= frequency);
+  state = if_less(above, frequency, frequency * rest + above, next * rest + (above - frequency));
+  return static_cast<int16_t>(symbol + (above >= frequency));
 }
 
 // Takes the next word into a state that wants one.
@@ -68,6 +74,16 @@ inline void fill(uint32_t& state, const uint8_t*& words) {
   words += 2 * (state < kLowerBound);
   state = state < kLowerBound ? filled : state;
 #endif
+}
+
+// Decodes a symbol with the word that it takes, where there is one. An escape sets `escapes`.
+inline __attribute__((always_inline)) int16_t decode_next(const DecodingTable& table, uint32_t& state,
+                                                          const uint8_t*& words, bool& escapes) {
+  const int16_t symbol = decode_symbol(table, state);
+  if (symbol == table.escape) [[unlikely]]
+    escapes = true;
+  fill(state, words);
+  return symbol;
 }
 
 }  // namespace treenet

@@ -3,13 +3,14 @@
 
 #include <immintrin.h>
 
+#include "codec/rans_loops.h"
 #include "cpu/crc32_x86.h"
-#include "cpu/rans_x86.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
 template <int kVectors>
-std::uint8_t* encode_sixteens(std::uint32_t* states, const Divisor* symbols, std::size_t groups, std::uint8_t* words) {
+std::uint8_t* encode_sixteens(std::uint32_t* states, const NarrowDivisor* symbols, std::size_t groups,
+                              std::uint8_t* words) {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
   __m512i x[kVectors];
@@ -17,7 +18,7 @@ std::uint8_t* encode_sixteens(std::uint32_t* states, const Divisor* symbols, std
   for (std::size_t group = groups; group-- > 0;) {
 #pragma GCC unroll 2
     for (int v = kVectors - 1; v >= 0; --v) {
-      const Divisor* divisors = symbols + 16 * (group * kVectors + v);
+      const NarrowDivisor* divisors = symbols + 16 * (group * kVectors + v);
       const __m512i low = _mm512_loadu_si512(divisors), high = _mm512_loadu_si512(divisors + 8);
       const __m512i reciprocal = _mm512_permutex2var_epi32(low, even, high);
       const __m512i interval = _mm512_permutex2var_epi32(low, odd, high);
@@ -47,8 +48,7 @@ std::uint8_t* encode_sixteens(std::uint32_t* states, const Divisor* symbols, std
 }
 
 constexpr CoderLoops coder_loops() {
-  CoderLoops loops = kScalarLoops;  // fewer lanes than a vector has
-  loops.encode[3] = encode_eights<1>;
+  CoderLoops loops = kScalarLoops;  // the plain loops take up to eight lanes faster
   loops.encode[4] = encode_sixteens<1>;
   loops.encode[5] = encode_sixteens<2>;
   loops.fold_crc = fold_crc;

@@ -1,3 +1,4 @@
+#include <set>
 #include <vector>
 
 #include "check.h"
@@ -21,6 +22,7 @@ TEST("every slot decodes to the interval that it lies in") {
   const RawTables raw = testing::various_tables();
   const EntropyTables tables = raw.build();
   CHECK_EQUAL(tables.size(), static_cast<int>(raw.offsets.size()));
+  std::set<int> cell_bits;
   for (int table = 0; table < tables.size(); ++table) {
     const DecodingTable& decoding = tables.decoding()[table];
     for (const TableInfo& info : {tables.infos()[table], decoding.info}) {
@@ -34,12 +36,14 @@ TEST("every slot decodes to the interval that it lies in") {
       if (slot == cumulative + row[expected]) cumulative += row[expected++];
       for (const uint32_t rest : {1u, 0x1234u, 0xFFFFu}) {
         uint32_t state = rest << 16 | slot;
-        CHECK_EQUAL(decode_symbol(decoding, state), expected);
+        CHECK_EQUAL(decode_symbol(decoding, state), static_cast<int16_t>(decoding.info.offset + expected));
         CHECK_EQUAL(state, row[expected] * rest + slot - cumulative);
       }
     }
     CHECK_EQUAL(expected, decoding.info.count);
+    cell_bits.insert(decoding.cell_bits);
   }
+  CHECK(cell_bits.contains(kLeastCellBits) && cell_bits.contains(kMostCellBits));
 }
 
 TEST("every rule of tables is checked") {

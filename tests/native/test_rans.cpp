@@ -6,6 +6,7 @@
 #include "check.h"
 #include "codec/crc32.h"
 #include "codec/rans.h"
+#include "codec/rans_symbol.h"
 #include "rans_oracle.h"
 
 namespace treenet {
@@ -119,43 +120,51 @@ TEST("every 16-bit symbol, inside its table or outside") {
 }
 
 // Frequencies, and for each of them the states where a quotient or the word that is due turns, and random ones.
-TEST("every loop encodes every frequency, from the states that matter") {
+TEST("every way to encode a symbol, with every frequency, from the states that matter") {
   Random random(3);
-  std::vector<Divisor> symbols;
-  std::vector<uint32_t> states;
+  std::vector<Divisor> divisors;
+  std::vector<NarrowDivisor> narrow;
+  std::vector<uint32_t> states, expected;
+  std::vector<Bytes> words;  // of each state
   for (uint32_t frequency = 32; frequency <= 65536 - 32; ++frequency) {
-    const uint32_t reciprocal = static_cast<uint32_t>((uint64_t{1} << 32) / frequency);
     const uint32_t multiple = frequency * (1 + random.below(65535));
     for (const uint32_t state : {kLowerBound, kLowerBound + frequency, multiple - 1, multiple, (frequency << 16) - 1,
                                  frequency << 16, 0xFFFFFFFFu, random.below(0xFFFFFFFFu)}) {
       if (state < kLowerBound) continue;
+      const Interval interval = {static_cast<uint16_t>(random.below(65537 - frequency)),
+                                 static_cast<uint16_t>(frequency)};
       states.push_back(state);
-      symbols.push_back(
-          {reciprocal, {static_cast<uint16_t>(random.below(65537 - frequency)), static_cast<uint16_t>(frequency)}});
+      // ⌈2^64 / f⌉ from ⌊(2^64 - 1) / f⌋
+      divisors.push_back({~uint64_t{0} / frequency + 1, interval});
+      narrow.push_back({static_cast<uint32_t>((uint64_t{1} << 32) / frequency), interval});
+      CHECK_EQUAL(divisors.back().reciprocal >> 32, narrow.back().reciprocal);
+      const bool full = state >= frequency << 16;
+      const uint32_t x = full ? state >> 16 : state;
+      words.push_back(full ? Bytes{static_cast<uint8_t>(state), static_cast<uint8_t>(state >> 8)} : Bytes{});
+      expected.push_back((x / frequency << 16) + x % frequency + interval.cumulative);
     }
   }
-  for (int log2_lanes = 0; log2_lanes <= kMaximumLog2Lanes; ++log2_lanes) {
-    const size_t lanes = size_t{1} << log2_lanes;
-    for (size_t i = 0; i + lanes <= states.size(); i += lanes) {
-      std::vector<uint32_t> expected;
-      Bytes words;
-      for (size_t lane = 0; lane < lanes; ++lane) {
-        const uint32_t f = symbols[i + lane].interval.frequency, c = symbols[i + lane].interval.cumulative;
-        uint32_t x = states[i + lane];
-        if (x >= f << 16) {
-          words.insert(words.end(), {static_cast<uint8_t>(x), static_cast<uint8_t>(x >> 8)});
-          x >>= 16;
+  std::array<uint8_t, 2 * kMaximumLanes + kWordSlack> buffer;
+  uint8_t* const end = buffer.data() + buffer.size();
+  for (size_t i = 0; i < states.size(); ++i) {
+    uint8_t* begin = end;
+    CHECK_EQUAL(encode_symbol(states[i], divisors[i], begin), expected[i]);
+    CHECK_EQUAL(Bytes(begin, end), words[i]);
+  }
+  for (const CoderLoops* loops : all_loops()) {
+    for (int log2_lanes = 0; log2_lanes <= kMaximumLog2Lanes; ++log2_lanes) {
+      if (loops->encode[log2_lanes] == nullptr) continue;
+      const size_t lanes = size_t{1} << log2_lanes;
+      for (size_t i = 0; i + lanes <= states.size(); i += lanes) {
+        Bytes all;
+        for (size_t lane = 0; lane < lanes; ++lane) {
+          all.insert(all.end(), words[i + lane].begin(), words[i + lane].end());
         }
-        expected.push_back((x / f << 16) + x % f + c);
-      }
-      for (const CoderLoops* loops : all_loops()) {
         std::array<uint32_t, kMaximumLanes> x{};
         std::copy_n(&states[i], lanes, x.begin());
-        std::array<uint8_t, 2 * kMaximumLanes + kWordSlack> buffer;
-        uint8_t* const end = buffer.data() + buffer.size();
-        const uint8_t* const begin = loops->encode[log2_lanes](x.data(), &symbols[i], 1, end);
-        CHECK(std::equal(expected.begin(), expected.end(), x.begin()));
-        CHECK(std::equal(begin, const_cast<const uint8_t*>(end), words.begin(), words.end()));
+        uint8_t* const begin = loops->encode[log2_lanes](x.data(), &narrow[i], 1, end);
+        CHECK(std::equal(&expected[i], &expected[i] + lanes, x.begin()));
+        CHECK_EQUAL(Bytes(begin, end), all);
       }
     }
   }
