@@ -192,7 +192,9 @@ class Builder {
   // All five layers of all bottlenecks; the positions are in units of the hyper-latents', and grow as SPEC §5 says.
   void hyper_analysis() {
     for (Tensor& tensor : parts_.inputs) tensor = parts_.wide(height_ / kBlockSide, width_ / kBlockSide, kChannels);
-    case_.run_ = [&parts = parts_] { parts.networks.hyper_analyse(parts.inputs); };
+    case_.run_ = [&parts = parts_] {
+      for (int b = 0; b < kBottlenecks; ++b) parts.networks.hyper_analyse(b, parts.inputs[b]);
+    };
     layers(&Bottleneck::hyper_analysis, {16, 16, 4, 4, 1});
   }
 
@@ -200,7 +202,9 @@ class Builder {
     for (Tensor& tensor : parts_.inputs) {
       tensor = parts_.wide(height_ / kHyperSide, width_ / kHyperSide, kChannels, 3);
     }
-    case_.run_ = [&parts = parts_] { parts.networks.hyper_synthesise(parts.inputs); };
+    case_.run_ = [&parts = parts_] {
+      for (int b = 0; b < kBottlenecks; ++b) parts.networks.hyper_synthesise(b, parts.inputs[b]);
+    };
     layers(&Bottleneck::hyper_synthesis, {1, 1, 4, 4, 16});
   }
 
@@ -223,7 +227,9 @@ class Builder {
       }
     }
     case_.run_ = [&parts = parts_, stage] {
-      parts.networks.parameters(parts.inputs, parts.decoded, stage, parts.mean, parts.index);
+      for (int b = 0; b < kBottlenecks; ++b) {
+        parts.networks.parameters(b, parts.inputs[b], parts.decoded[b], stage, parts.mean[b], parts.index[b]);
+      }
     };
   }
 

@@ -1,6 +1,7 @@
 #include "codec/geometry.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "codec/model.h"
 
@@ -30,13 +31,11 @@ Geometry::Geometry(int height, int width)
 
 std::vector<std::uint8_t> hyper_tables(const Geometry& geometry, const Segment& segment) {
   const std::ptrdiff_t positions = static_cast<std::ptrdiff_t>(segment.z_end - segment.z_begin) * geometry.hyper_width;
-  std::vector<std::uint8_t> tables;
-  tables.reserve(static_cast<std::size_t>(positions) * kBottlenecks * kTransformChannels);
+  std::vector<std::uint8_t> tables(static_cast<std::size_t>(positions) * kBottlenecks * kTransformChannels);
+  auto next = tables.begin();
   for (int b = 0; b < kBottlenecks; ++b) {
-    for (std::ptrdiff_t i = 0; i < positions; ++i) {
-      for (int c = 0; c < kTransformChannels; ++c) {
-        tables.push_back(static_cast<std::uint8_t>(kGaussianTables + b * kTransformChannels + c));
-      }
+    for (std::ptrdiff_t i = 0; i < positions; ++i, next += kTransformChannels) {
+      std::iota(next, next + kTransformChannels, static_cast<std::uint8_t>(kGaussianTables + b * kTransformChannels));
     }
   }
   return tables;

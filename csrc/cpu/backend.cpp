@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstring>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "cpu/pixels.h"
@@ -10,44 +12,41 @@
 namespace treenet::cpu {
 namespace {
 
-Latents make_latents(BufferPool& pool, DType dtype, int height, int width) {
-  Latents latents;
-  for (Tensor& tensor : latents) tensor = Tensor(pool, dtype, height, width, kChannels);
-  return latents;
-}
-
-// The tensors between psi and the symbols.
-struct LatentState {
-  LatentState() = default;
-  LatentState(BufferPool& pool, const Geometry& g, bool traced)
-      : mean(make_latents(pool, DType::kI16, g.latent_height, g.latent_width)),
-        index(make_latents(pool, DType::kU8, g.latent_height, g.latent_width)),
-        decoded(make_latents(pool, DType::kI16, g.latent_height, g.latent_width)) {
-    if (traced) symbols = make_latents(pool, DType::kI16, g.latent_height, g.latent_width);
+// What lies between psi and the symbols of one bottleneck, at the latents' positions.
+struct BottleneckState {
+  void begin(BufferPool& pool, const Geometry& g, bool traced) {
+    const auto tensor = [&](DType dtype) { return Tensor(pool, dtype, g.latent_height, g.latent_width, kChannels); };
+    mean = tensor(DType::kI16);
+    index = tensor(DType::kU8);
+    decoded = tensor(DType::kI16);
+    if (traced) symbols = tensor(DType::kI16);
   }
+  LatentPart part(const Segment& segment, Stage stage, int skip) const { return {segment, stage, skip, mean, index}; }
 
-  Latents mean, index, decoded;
-  Latents symbols;  // for who traces them
+  Tensor psi, mean, index, decoded;
+  Tensor symbols;  // for who traces them
 };
+using BottleneckStates = std::array<BottleneckState, kBottlenecks>;
 
 // What encoder and decoder have in common; psi without what lies beyond the latents (SPEC §5).
-void record_bottlenecks(Trace& trace, BufferPool& pool, const Latents& hyper_latents, const Latents& psi,
-                        const LatentState& state) {
+void record_bottlenecks(Trace& trace, BufferPool& pool, const Latents& hyper_latents, const BottleneckStates& states) {
   record(trace, "Z", hyper_latents);
   for (int b = 0; b < kBottlenecks; ++b) {
-    const Tensor cropped(pool, DType::kI16, state.mean[b].height, state.mean[b].width, psi[b].channels);
-    const std::ptrdiff_t from = static_cast<std::ptrdiff_t>(psi[b].width) * psi[b].channels;
+    const auto& [psi, mean, index, decoded, symbols] = states[b];
+    const Tensor cropped(pool, DType::kI16, mean.height, mean.width, psi.channels);
+    const std::ptrdiff_t from = static_cast<std::ptrdiff_t>(psi.width) * psi.channels;
     const std::ptrdiff_t to = static_cast<std::ptrdiff_t>(cropped.width) * cropped.channels;
     for (int row = 0; row < cropped.height; ++row) {
-      std::memcpy(cropped.as<std::int16_t>() + row * to, psi[b].as<std::int16_t>() + row * from,
+      std::memcpy(cropped.as<std::int16_t>() + row * to, psi.as<std::int16_t>() + row * from,
                   to * sizeof(std::int16_t));
     }
-    record(trace, "psi." + std::to_string(b), cropped);
+    const std::string number = std::to_string(b);
+    record(trace, "psi." + number, cropped);
+    record(trace, "mean." + number, mean);
+    record(trace, "index." + number, index);
+    record(trace, "S." + number, symbols);
+    record(trace, "Yhat." + number, decoded);
   }
-  record(trace, "mean", state.mean);
-  record(trace, "index", state.index);
-  record(trace, "S", state.symbols);
-  record(trace, "Yhat", state.decoded);
 }
 
 // All that is kept of an image: its symbols.
@@ -57,31 +56,39 @@ class CpuEncoding final : public Encoding {
       : coded_(geometry.segments.size()) {
     ThreadPool& threads = networks.threads();
     BufferPool& pool = networks.buffers();
-    const Latents latents = networks.analyse(WholeBlocks(image, geometry, pool, threads).plane(), quality, trace);
-    const Latents hyper_latents = networks.hyper_analyse(latents);
-    const Latents psi = networks.hyper_synthesise(hyper_latents);
-
     const auto segments = static_cast<std::int64_t>(coded_.size());
-    threads.run(segments, [&](std::int64_t i) {
-      StageLists& lists = coded_[i][kHyperLatents];
-      lists.tables = hyper_tables(geometry, geometry.segments[i]);
-      lists.make_room();
-      gather_hyper(geometry.segments[i], hyper_latents, lists.room.data());
+    const Latents latents = networks.analyse(WholeBlocks(image, geometry, pool, threads).plane(), quality, trace);
+
+    Latents hyper_latents;
+    BottleneckStates states;
+    std::vector<std::array<std::array<StageLists, kBottlenecks>, kStages>> parts(coded_.size());  // of the latents
+    networks.for_each_bottleneck([&](int b) {
+      BottleneckState& state = states[b];
+      hyper_latents[b] = networks.hyper_analyse(b, latents[b]);
+      state.psi = networks.hyper_synthesise(b, hyper_latents[b]);
+      state.begin(pool, geometry, trace != nullptr);
+      for (const Stage stage : {kAnchors, kOthers}) {
+        networks.parameters(b, state.psi, state.decoded, stage, state.mean, state.index);
+        threads.run(segments, [&](std::int64_t i) {
+          const LatentPart part = state.part(geometry.segments[i], stage, networks.model().entropy_skip);
+          StageLists& lists = parts[i][stage][b];
+          list_tables(networks.kernels(), part, lists.tables);
+          lists.make_room();
+          quantise_latents(networks.kernels(), part, latents[b], lists.room.data(), state.decoded);
+          if (trace != nullptr) spread_symbols(part, lists.room.data(), state.symbols);
+        });
+      }
     });
-    LatentState state(pool, geometry, trace != nullptr);
-    for (const Stage stage : {kAnchors, kOthers}) {
-      networks.parameters(psi, state.decoded, stage, state.mean, state.index);
-      threads.run(segments, [&](std::int64_t i) {
-        const LatentPart part{geometry.segments[i], stage, networks.model().entropy_skip, state.mean, state.index};
-        StageLists& lists = coded_[i][stage];
-        list_tables(networks.kernels(), part, lists);
-        quantise_latents(networks.kernels(), part, latents, lists, state.decoded);
-        if (trace != nullptr) spread_symbols(part, lists, state.symbols);
-      });
-    }
+    threads.run(segments, [&](std::int64_t i) {
+      StageLists& hyper = coded_[i][kHyperLatents];
+      hyper.tables = hyper_tables(geometry, geometry.segments[i]);
+      hyper.make_room();
+      gather_hyper(geometry.segments[i], hyper_latents, hyper.room.data());
+      for (const Stage stage : {kAnchors, kOthers}) coded_[i][stage] = joined(std::move(parts[i][stage]));
+    });
     if (trace != nullptr) {
       record(*trace, "Y", latents);
-      record_bottlenecks(*trace, pool, hyper_latents, psi, state);
+      record_bottlenecks(*trace, pool, hyper_latents, states);
     }
   }
 
@@ -100,50 +107,59 @@ class CpuEncoding final : public Encoding {
 class CpuDecoding final : public Decoding {
  public:
   CpuDecoding(Networks& networks, const Geometry& geometry, int quality, Trace* trace)
-      : networks_(networks),
-        geometry_(geometry),
-        quality_(quality),
-        trace_(trace),
-        hyper_latents_(make_latents(networks.buffers(), DType::kI16, geometry.hyper_height, geometry.hyper_width)),
-        coded_(geometry.segments.size()) {}
+      : networks_(networks), geometry_(geometry), quality_(quality), trace_(trace), coded_(geometry.segments.size()) {
+    for (Tensor& z : hyper_latents_) {
+      z = Tensor(networks.buffers(), DType::kI16, geometry.hyper_height, geometry.hyper_width, kChannels);
+    }
+  }
 
   void prepare(Stage stage) override {
     stage_ = stage;
     if (stage == kHyperLatents) return;
-    if (stage == kAnchors) {
-      psi_ = networks_.hyper_synthesise(hyper_latents_);
-      state_ = LatentState(networks_.buffers(), geometry_, trace_ != nullptr);
-    }
-    networks_.parameters(psi_, state_.decoded, stage, state_.mean, state_.index);
+    networks_.for_each_bottleneck([&](int b) {
+      BottleneckState& state = states_[b];
+      if (stage == kAnchors) {
+        state.psi = networks_.hyper_synthesise(b, hyper_latents_[b]);
+        state.begin(networks_.buffers(), geometry_, trace_ != nullptr);
+      }
+      networks_.parameters(b, state.psi, state.decoded, stage, state.mean, state.index);
+    });
   }
 
   StageRoom open(int, int segment) override {
     StageLists& lists = coded_[segment][stage_];
     if (stage_ == kHyperLatents) {
       lists.tables = hyper_tables(geometry_, geometry_.segments[segment]);
-      lists.make_room();
     } else {
-      list_tables(networks_.kernels(), part(segment), lists);
+      for (const BottleneckState& state : states_) {
+        list_tables(networks_.kernels(), part(state, segment), lists.tables);
+      }
     }
+    lists.make_room();
     return {lists.tables, lists.symbols()};
   }
 
   void close(int, int segment) override {
     const StageLists& lists = coded_[segment][stage_];
+    const std::int16_t* symbols = lists.room.data();
     if (stage_ == kHyperLatents) {
-      scatter_hyper(geometry_.segments[segment], lists.room.data(), hyper_latents_);
-    } else {
-      dequantise_latents(networks_.kernels(), part(segment), lists, state_.decoded);
-      if (trace_ != nullptr) spread_symbols(part(segment), lists, state_.symbols);
+      scatter_hyper(geometry_.segments[segment], symbols, hyper_latents_);
+      return;
+    }
+    for (const BottleneckState& state : states_) {
+      if (trace_ != nullptr) spread_symbols(part(state, segment), symbols, state.symbols);
+      symbols = dequantise_latents(networks_.kernels(), part(state, segment), symbols, state.decoded);
     }
   }
 
   void finish(std::span<const PixelsOut> pixels) override {
-    if (trace_ != nullptr) record_bottlenecks(*trace_, networks_.buffers(), hyper_latents_, psi_, state_);
+    if (trace_ != nullptr) record_bottlenecks(*trace_, networks_.buffers(), hyper_latents_, states_);
     // From here on only the decoded latents count; the synthesis of a large image takes all the memory there is.
-    Latents decoded = std::move(state_.decoded);
-    state_ = {};
-    psi_ = {};
+    Latents decoded;
+    for (int b = 0; b < kBottlenecks; ++b) {
+      decoded[b] = std::move(states_[b].decoded);
+      states_[b] = {};
+    }
     hyper_latents_ = {};
     coded_ = {};
     Tensor features = networks_.synthesise(std::move(decoded), quality_, trace_);
@@ -153,8 +169,8 @@ class CpuDecoding final : public Decoding {
   }
 
  private:
-  LatentPart part(int segment) const {
-    return {geometry_.segments[segment], stage_, networks_.model().entropy_skip, state_.mean, state_.index};
+  LatentPart part(const BottleneckState& state, int segment) const {
+    return state.part(geometry_.segments[segment], stage_, networks_.model().entropy_skip);
   }
 
   Networks& networks_;
@@ -162,8 +178,8 @@ class CpuDecoding final : public Decoding {
   const int quality_;
   Trace* const trace_;
   Stage stage_ = kHyperLatents;
-  Latents hyper_latents_, psi_;
-  LatentState state_;                                   // from the anchors on
+  Latents hyper_latents_;
+  BottleneckStates states_;                             // from the anchors on
   std::vector<std::array<StageLists, kStages>> coded_;  // [segment][stage]
 };
 

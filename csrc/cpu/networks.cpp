@@ -117,24 +117,23 @@ std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Tr
 
 Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
   std::vector<Features> inputs = analysis_levels(image, trace);
-  std::vector<Pair> pairs;
-  for (int b = 0; b < kBottlenecks; ++b)
-    pairs.push_back({&packed_.analysis_fusion[b], &inputs[2 * b], &inputs[2 * b + 1]});
-  fuse(pairs);
+  const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
+  Latents latents;
+  for_each_bottleneck([&](int b) {
+    Features& x = inputs[2 * b];
+    fuse({Pair{&packed_.analysis_fusion[b], &x, &inputs[2 * b + 1]}});
+    latents[b] = apply_gain(x.tensor, gain + b * kChannels);
+  });
   for (int b = 0; trace != nullptr && b < kBottlenecks; ++b) {
     record(*trace, "analysis.fusion." + std::to_string(b), inputs[2 * b].tensor);
   }
-  Latents latents;
-  const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
-  threads_.run(kBottlenecks,
-               [&](std::int64_t b) { latents[b] = apply_gain(inputs[2 * b].tensor, gain + b * kChannels); });
   return latents;
 }
 
 Tensor Networks::synthesise(Latents decoded, int quality, Trace* trace) {
   const float* gain = packed_.model.gain_decode.data() + (quality - 1) * kBottlenecks * kChannels;
   std::vector<Features> inputs(kBottlenecks);
-  threads_.run(kBottlenecks, [&](std::int64_t b) {
+  for_each_bottleneck([&](int b) {
     inputs[b].tensor = apply_gain(decoded[b], gain + b * kChannels);
     decoded[b] = Tensor();
   });
@@ -194,55 +193,45 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
   return outputs;
 }
 
-// One layer of all four hyper transforms, by strips of rows.
-Latents Networks::hyper_layer(const std::array<const PackedConv*, kBottlenecks>& convs, const Latents& in, int stride,
-                              bool leaky, bool shuffle) {
-  const int height = (in[0].height + stride - 1) / stride, width = (in[0].width + stride - 1) / stride;
+// One layer of a hyper transform, by strips of rows.
+Tensor Networks::hyper_layer(const PackedConv& conv, const Tensor& in, int stride, bool leaky, bool shuffle) {
+  const int height = (in.height + stride - 1) / stride, width = (in.width + stride - 1) / stride;
   const int scale = shuffle ? 2 : 1;
-  Latents out;
-  for (int b = 0; b < kBottlenecks; ++b) {
-    out[b] = Tensor(*buffers_, DType::kI16, scale * height, scale * width, convs[b]->outputs / (scale * scale));
-  }
+  Tensor out(*buffers_, DType::kI16, scale * height, scale * width, conv.outputs / (scale * scale));
   constexpr int kRows = 16;
-  const int strips = (height + kRows - 1) / kRows;
-  threads_.run(static_cast<std::int64_t>(kBottlenecks) * strips, [&](std::int64_t i) {
-    const int b = static_cast<int>(i / strips), strip = static_cast<int>(i % strips);
-    kernels_.conv3x3_s16(*convs[b], plane(in[b]), plane(out[b]), stride, leaky, shuffle, strip * kRows,
-                         std::min(height, (strip + 1) * kRows), scratch().as<void>());
+  threads_.run((height + kRows - 1) / kRows, [&](std::int64_t strip) {
+    const int row = static_cast<int>(strip) * kRows;
+    kernels_.conv3x3_s16(conv, plane(in), plane(out), stride, leaky, shuffle, row, std::min(height, row + kRows),
+                         scratch().as<void>());
   });
   return out;
 }
 
-Latents Networks::hyper_analyse(const Latents& latents) {
+Tensor Networks::hyper_analyse(int b, const Tensor& latents) {
   constexpr int kStrides[5] = {1, 1, 2, 1, 2};
-  Latents result;
+  Tensor result;
   for (int k = 0; k < 5; ++k) {
-    std::array<const PackedConv*, kBottlenecks> convs;
-    for (int b = 0; b < kBottlenecks; ++b) convs[b] = &packed_.bottleneck[b].hyper_analysis[k];
-    result = hyper_layer(convs, k == 0 ? latents : result, kStrides[k], k < 4, false);
+    result = hyper_layer(packed_.bottleneck[b].hyper_analysis[k], k == 0 ? latents : result, kStrides[k], k < 4, false);
   }
   return result;
 }
 
-Latents Networks::hyper_synthesise(const Latents& hyper_latents) {
-  Latents result;
+Tensor Networks::hyper_synthesise(int b, const Tensor& hyper_latents) {
+  Tensor result;
   for (int k = 0; k < 5; ++k) {
-    std::array<const PackedConv*, kBottlenecks> convs;
-    for (int b = 0; b < kBottlenecks; ++b) convs[b] = &packed_.bottleneck[b].hyper_synthesis[k];
-    result = hyper_layer(convs, k == 0 ? hyper_latents : result, 1, k < 4, k == 1 || k == 3);
+    result = hyper_layer(packed_.bottleneck[b].hyper_synthesis[k], k == 0 ? hyper_latents : result, 1, k < 4,
+                         k == 1 || k == 3);
   }
   return result;
 }
 
-void Networks::parameters(const Latents& psi, const Latents& decoded, Stage stage, Latents& mean, Latents& index) {
-  const int height = mean[0].height;
+void Networks::parameters(int b, const Tensor& psi, const Tensor& decoded, Stage stage, const Tensor& mean,
+                          const Tensor& index) {
   constexpr int kRows = 8;
-  const int strips = (height + kRows - 1) / kRows;
-  threads_.run(static_cast<std::int64_t>(kBottlenecks) * strips, [&](std::int64_t i) {
-    const int b = static_cast<int>(i / strips), strip = static_cast<int>(i % strips);
-    kernels_.parameters_rows(packed_.bottleneck[b].parameters, plane(psi[b]), plane(decoded[b]), plane(mean[b]),
-                             plane(index[b]), strip * kRows, std::min(height, (strip + 1) * kRows), parity_of(stage),
-                             scratch().as<void>());
+  threads_.run((mean.height + kRows - 1) / kRows, [&](std::int64_t strip) {
+    const int row = static_cast<int>(strip) * kRows;
+    kernels_.parameters_rows(packed_.bottleneck[b].parameters, plane(psi), plane(decoded), plane(mean), plane(index),
+                             row, std::min(mean.height, row + kRows), parity_of(stage), scratch().as<void>());
   });
 }
 

@@ -38,12 +38,22 @@ class Networks {
 
   // Analysis and gain: the latents Y (s16 x 32) of an RGB image whose sides are multiples of 16.
   Latents analyse(const Plane& image, int quality, Trace* trace);
-  // The hyper-latents Z (s16 x 32).
-  Latents hyper_analyse(const Latents& latents);
-  // psi (s16 x 64), not cropped.
-  Latents hyper_synthesise(const Latents& hyper_latents);
-  // Means (s16 x 32) and scale indices (u8 x 32) at the positions of one stage, from psi and the decoded anchors.
-  void parameters(const Latents& psi, const Latents& decoded, Stage stage, Latents& mean, Latents& index);
+  // Of bottleneck b. They depend on no other bottleneck, and any of them may be computed at once (for_each_bottleneck):
+  // the hyper-latents Z (s16 x 32);
+  Tensor hyper_analyse(int b, const Tensor& latents);
+  // psi (s16 x 64), not cropped;
+  Tensor hyper_synthesise(int b, const Tensor& hyper_latents);
+  // means (s16 x 32) and scale indices (u8 x 32) at the positions of one stage, from psi and the decoded anchors.
+  void parameters(int b, const Tensor& psi, const Tensor& decoded, Stage stage, const Tensor& mean,
+                  const Tensor& index);
+
+  // Runs task(b) on the threads. Steps of a small tensor follow each other so without waiting for all threads; those
+  // that have no bottleneck of their own help inside (ThreadPool::run).
+  template <class Task>
+  void for_each_bottleneck(Task task) {
+    threads_.run(kBottlenecks, [&](std::int64_t b) { task(static_cast<int>(b)); });
+  }
+
   // Gain and synthesis of the decoded latents, whose memory is given back on the way, up to the input of the last level
   // (u8 x 32).
   Tensor synthesise(Latents decoded, int quality, Trace* trace);
@@ -95,8 +105,7 @@ class Networks {
   void fuse_as(const std::vector<Pair>& pairs);
 
   Tensor apply_gain(const Tensor& in, const float* gain);
-  Latents hyper_layer(const std::array<const PackedConv*, kBottlenecks>& convs, const Latents& in, int stride,
-                      bool leaky, bool shuffle);
+  Tensor hyper_layer(const PackedConv& conv, const Tensor& in, int stride, bool leaky, bool shuffle);
 
   const KernelTable& kernels_;
   const PackedModel packed_;

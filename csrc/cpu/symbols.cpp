@@ -5,18 +5,10 @@
 namespace treenet::cpu {
 namespace {
 
-// Calls visit(b, row) for the rows of a part, in coding order.
-template <class Visit>
-void for_each_row(const LatentPart& part, Visit visit) {
-  for (int b = 0; b < kBottlenecks; ++b) {
-    for (int row = part.segment.y_begin; row < part.segment.y_end; ++row) visit(b, row);
-  }
-}
-
 // The positions of a part in a row: the element of the first one's first channel, and how many they are.
 struct Positions {
   Positions(const LatentPart& part, int row) {
-    const int column = (row + parity_of(part.stage)) & 1, width = part.mean[0].width;
+    const int column = (row + parity_of(part.stage)) & 1, width = part.mean.width;
     first = (static_cast<std::ptrdiff_t>(row) * width + column) * kChannels;
     count = (width - column + 1) / 2;
   }
@@ -25,12 +17,31 @@ struct Positions {
   int count;
 };
 
-LatentRow row_of(const LatentPart& part, int b, const Positions& positions, std::int16_t* decoded) {
-  return {part.mean[b].as<std::int16_t>() + positions.first, part.index[b].as<std::uint8_t>() + positions.first,
-          decoded, positions.count, part.skip};
+// Calls visit(positions) for the rows of a part, in coding order.
+template <class Visit>
+void for_each_row(const LatentPart& part, Visit visit) {
+  for (int row = part.segment.y_begin; row < part.segment.y_end; ++row) visit(Positions(part, row));
+}
+
+LatentRow row_of(const LatentPart& part, const Positions& positions, std::int16_t* decoded) {
+  return {part.mean.as<std::int16_t>() + positions.first, part.index.as<std::uint8_t>() + positions.first, decoded,
+          positions.count, part.skip};
 }
 
 }  // namespace
+
+StageLists joined(std::array<StageLists, kBottlenecks> parts) {
+  std::size_t size = 0;
+  for (const StageLists& part : parts) size += part.tables.size();
+  StageLists all;
+  all.tables.reserve(size);
+  all.room.reserve(size);
+  for (const StageLists& part : parts) {
+    all.tables.insert(all.tables.end(), part.tables.begin(), part.tables.end());
+    all.room.insert(all.room.end(), part.symbols().begin(), part.symbols().end());
+  }
+  return all;
+}
 
 void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::int16_t* symbols) {
   for (const Tensor& z : hyper_latents) {
@@ -49,50 +60,44 @@ void scatter_hyper(const Segment& segment, const std::int16_t* symbols, Latents&
   }
 }
 
-void list_tables(const KernelTable& kernels, const LatentPart& part, StageLists& lists) {
-  std::vector<std::uint8_t>& tables = lists.tables;
-  std::size_t count = 0;
-  for_each_row(part, [&](int b, int row) {
-    const Positions positions(part, row);
+void list_tables(const KernelTable& kernels, const LatentPart& part, std::vector<std::uint8_t>& tables) {
+  std::size_t count = tables.size();
+  for_each_row(part, [&](const Positions& positions) {
     const std::size_t most = count + static_cast<std::size_t>(positions.count) * kChannels + kBeyond;
     if (tables.size() < most) tables.resize(most);
-    count += kernels.list_tables(row_of(part, b, positions, nullptr), tables.data() + count);
+    count += kernels.list_tables(row_of(part, positions, nullptr), tables.data() + count);
   });
   tables.resize(count);
-  lists.make_room();
 }
 
-void quantise_latents(const KernelTable& kernels, const LatentPart& part, const Latents& latents, StageLists& lists,
-                      Latents& decoded) {
-  std::int16_t* symbols = lists.room.data();
-  for_each_row(part, [&](int b, int row) {
-    const Positions positions(part, row);
-    symbols += kernels.quantise_row(row_of(part, b, positions, decoded[b].as<std::int16_t>() + positions.first),
-                                    latents[b].as<std::int16_t>() + positions.first, symbols);
+std::int16_t* quantise_latents(const KernelTable& kernels, const LatentPart& part, const Tensor& latents,
+                               std::int16_t* symbols, const Tensor& decoded) {
+  for_each_row(part, [&](const Positions& positions) {
+    symbols += kernels.quantise_row(row_of(part, positions, decoded.as<std::int16_t>() + positions.first),
+                                    latents.as<std::int16_t>() + positions.first, symbols);
   });
+  return symbols;
 }
 
-void dequantise_latents(const KernelTable& kernels, const LatentPart& part, const StageLists& lists, Latents& decoded) {
-  const std::int16_t* symbols = lists.room.data();
-  for_each_row(part, [&](int b, int row) {
-    const Positions positions(part, row);
-    symbols +=
-        kernels.dequantise_row(row_of(part, b, positions, decoded[b].as<std::int16_t>() + positions.first), symbols);
+const std::int16_t* dequantise_latents(const KernelTable& kernels, const LatentPart& part, const std::int16_t* symbols,
+                                       const Tensor& decoded) {
+  for_each_row(part, [&](const Positions& positions) {
+    symbols += kernels.dequantise_row(row_of(part, positions, decoded.as<std::int16_t>() + positions.first), symbols);
   });
+  return symbols;
 }
 
-void spread_symbols(const LatentPart& part, const StageLists& lists, Latents& to) {
-  auto symbol = lists.symbols().begin();
-  for_each_row(part, [&](int b, int row) {
-    const Positions positions(part, row);
+const std::int16_t* spread_symbols(const LatentPart& part, const std::int16_t* symbols, const Tensor& to) {
+  for_each_row(part, [&](const Positions& positions) {
     for (int p = 0; p < positions.count; ++p) {
       const std::ptrdiff_t at = positions.first + static_cast<std::ptrdiff_t>(2 * p) * kChannels;
       for (std::ptrdiff_t i = at; i < at + kChannels; ++i) {
-        const bool coded = part.index[b].as<std::uint8_t>()[i] >= part.skip;
-        to[b].as<std::int16_t>()[i] = coded ? *symbol++ : std::int16_t{0};
+        const bool coded = part.index.as<std::uint8_t>()[i] >= part.skip;
+        to.as<std::int16_t>()[i] = coded ? *symbols++ : std::int16_t{0};
       }
     }
   });
+  return symbols;
 }
 
 }  // namespace treenet::cpu

@@ -1,6 +1,7 @@
 // Latents to symbols and back (SPEC §5, §7.2): which symbols a segment has in each stage, in their order.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -22,27 +23,32 @@ struct StageLists {
   std::vector<std::int16_t> room;  // of the symbols, and behind them what kernels may write and read
 };
 
+// The lists of a stage's bottlenecks one after the other, which is coding order.
+StageLists joined(std::array<StageLists, kBottlenecks> parts);
+
 // The values of a segment's hyper-latents, in coding order, from and to `hyper_latents`.
 void gather_hyper(const Segment& segment, const Latents& hyper_latents, std::int16_t* symbols);
 void scatter_hyper(const Segment& segment, const std::int16_t* symbols, Latents& hyper_latents);
 
-// A segment of a stage of the latents: its rows, and the positions of that stage, are touched.
+// What a segment has of a bottleneck's latents in a stage: its rows, and the positions of that stage, are touched.
 struct LatentPart {
   const Segment& segment;
   Stage stage;
   int skip;  // indices below carry no symbol
-  const Latents& mean;
-  const Latents& index;
+  const Tensor& mean;
+  const Tensor& index;
 };
 
-// The tables of a part's symbols, and room for these.
-void list_tables(const KernelTable& kernels, const LatentPart& part, StageLists& lists);
-// Then, for the encoder: the symbols of Y, and the decoded values.
-void quantise_latents(const KernelTable& kernels, const LatentPart& part, const Latents& latents, StageLists& lists,
-                      Latents& decoded);
+// Adds the tables of a part's symbols.
+void list_tables(const KernelTable& kernels, const LatentPart& part, std::vector<std::uint8_t>& tables);
+// Then, for the encoder: the symbols of Y, and the decoded values. As those below, returns the end of the symbols,
+// behind which there is room as StageLists has it.
+std::int16_t* quantise_latents(const KernelTable& kernels, const LatentPart& part, const Tensor& latents,
+                               std::int16_t* symbols, const Tensor& decoded);
 // Or for the decoder: the decoded values from symbols.
-void dequantise_latents(const KernelTable& kernels, const LatentPart& part, const StageLists& lists, Latents& decoded);
+const std::int16_t* dequantise_latents(const KernelTable& kernels, const LatentPart& part, const std::int16_t* symbols,
+                                       const Tensor& decoded);
 // For who traces them: S at every position (s16 x 32), 0 where nothing is coded.
-void spread_symbols(const LatentPart& part, const StageLists& lists, Latents& to);
+const std::int16_t* spread_symbols(const LatentPart& part, const std::int16_t* symbols, const Tensor& to);
 
 }  // namespace treenet::cpu
