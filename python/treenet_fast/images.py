@@ -352,7 +352,7 @@ def _library(array: Array) -> Any:
 
 
 def _is_float(array: Array) -> bool:
-    return np.issubdtype(array.dtype, np.floating) if isinstance(array, np.ndarray) else array.is_floating_point()
+    return array.dtype.kind == "f" if isinstance(array, np.ndarray) else array.is_floating_point()
 
 
 def _scaled(array: Array) -> Any:
