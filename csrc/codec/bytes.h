@@ -14,15 +14,14 @@ inline uint32_t load_le32(const uint8_t* p) {
          static_cast<uint32_t>(p[3]) << 24;
 }
 
-// Compilers make one load of bytes, but not always one store: a machine that has them in this order is given it.
-
+// Compilers make one load of bytes, but not always one store of two: a machine that has them in this order is given it.
 inline void store_le16(uint8_t* p, uint16_t value) {
   if constexpr (std::endian::native == std::endian::little) {
     std::memcpy(p, &value, sizeof(value));
-    return;
+  } else {
+    p[0] = static_cast<uint8_t>(value);
+    p[1] = static_cast<uint8_t>(value >> 8);
   }
-  p[0] = static_cast<uint8_t>(value);
-  p[1] = static_cast<uint8_t>(value >> 8);
 }
 
 inline void store_le32(uint8_t* p, uint32_t value) {

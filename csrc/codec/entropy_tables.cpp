@@ -52,7 +52,7 @@ void for_each_cell(const std::vector<uint32_t>& starts, int cell_bits, Visit vis
 }
 
 // Large cells are few, and stay near the core; but a slot beyond two intervals of its cell takes a branch that nothing
-// predicts. The largest size at which no more than one slot of 32 is such.
+// predicts. The largest size at which no more than one slot of 32 is such, or the least where all intervals are narrow.
 int choose_cell_bits(const std::vector<uint32_t>& starts) {
   constexpr uint32_t kMost = (1u << kFrequencyBits) / 32;
   for (int bits = kMostCellBits; bits > kLeastCellBits; --bits) {

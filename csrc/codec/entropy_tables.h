@@ -1,6 +1,4 @@
 // The probability tables of the entropy coder (SPEC §7.1), checked, and laid out twice: for decoding and for encoding.
-//
-// Everything is in flat arrays of small plain records, so that a loop over vectors of lanes can gather from them.
 #pragma once
 
 #include <cstdint>

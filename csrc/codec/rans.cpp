@@ -21,8 +21,6 @@ uint32_t check_state(uint32_t symbols_crc, size_t lane) {
   return kLowerBound + (symbols_crc >> 16 * (lane % 2) & 0xFFFF);
 }
 
-bool is_escape(const TableInfo& info, int value) { return value < info.offset || value >= info.offset + info.count; }
-
 // Escape numbers fold the values outside a table, nearest first: odd ones lie below it, even ones above.
 
 uint32_t escape_number(const TableInfo& info, int value) {
@@ -53,7 +51,7 @@ class SegmentEncoder {
   // Stages come last to first.
   void encode_stage(const StageSymbols& stage) {
     const size_t lanes = size_t{1} << log2_lanes_, groups = stage.symbols.size() / lanes;
-    const EncodingTables all{tables_.infos(), tables_.divisors()};
+    const EncodingRecords all{tables_.infos(), tables_.divisors()};
     for (size_t i = stage.symbols.size(); i-- > groups * lanes;) {
       bool escapes = false;
       uint32_t& state = states_[i % lanes];
@@ -105,8 +103,8 @@ class SegmentEncoder {
   void resolve(const StageSymbols& stage, size_t begin, size_t end, NarrowDivisor* divisors) {
     for (size_t i = end; i-- > begin;) {
       const TableInfo& info = tables_.infos()[stage.tables[i]];
-      uint32_t k = static_cast<uint32_t>(stage.symbols[i] - info.offset);  // huge for values below the table
-      if (k >= info.count) {
+      int k = stage.symbols[i] - info.offset;
+      if (is_escape(info, stage.symbols[i])) {
         k = info.count;
         put_escape(stage, i);
       }
@@ -202,7 +200,7 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
   const DecodingTable* all = tables_.decoding();
   const size_t lanes = size_t{1} << log2_lanes_;
   Unread unread{words_, escapes_};
-  const auto finish = [&](size_t i) {
+  const auto read_if_escape = [&](size_t i) {
     if (symbols[i] == all[tables[i]].escape) symbols[i] = read_escape(all[tables[i]].info, unread);
   };
   size_t done = 0;
@@ -210,7 +208,7 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
     groups = kDecode[log2_lanes_](all, states_.data(), tables.data() + done, symbols.data() + done,
                                   (symbols.size() - done) / lanes, unread.words, unread.escapes);
     done += groups * lanes;
-    for (size_t i = groups > 0 ? done - lanes : done; i < done; ++i) finish(i);
+    for (size_t i = groups > 0 ? done - lanes : done; i < done; ++i) read_if_escape(i);
   }
   // What remains: a group that is not whole, or the symbols in the segment's last few words.
   for (size_t i = done; i < symbols.size(); ++i) {
@@ -220,7 +218,7 @@ void SegmentDecoder::decode_stage(std::span<const uint8_t> tables, std::span<int
       if (unread.size() < 2) fail("its words run out");
       fill(state, unread.words);
     }
-    finish(i);
+    read_if_escape(i);
   }
   words_ = unread.words;
   escapes_ = unread.escapes;

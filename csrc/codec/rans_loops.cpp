@@ -9,10 +9,10 @@ namespace {
 
 // Named one by one, lanes are registers to the compiler; in a loop over them they are memory.
 template <size_t... kLane>
-size_t encode_groups(std::index_sequence<kLane...>, const EncodingTables& all, uint32_t* states, const uint8_t* tables,
+size_t encode_groups(std::index_sequence<kLane...>, const EncodingRecords& all, uint32_t* states, const uint8_t* tables,
                      const int16_t* symbols, size_t groups, uint8_t*& words) {
   constexpr size_t kLanes = sizeof...(kLane);
-  const EncodingTables records = all;
+  const EncodingRecords records = all;
   uint8_t* begin = words;
   uint32_t x[] = {states[kLane]...};
   bool escapes = false;
@@ -30,7 +30,7 @@ size_t encode_groups(std::index_sequence<kLane...>, const EncodingTables& all, u
 }
 
 template <int L>
-size_t encode_groups(const EncodingTables& all, uint32_t* states, const uint8_t* tables, const int16_t* symbols,
+size_t encode_groups(const EncodingRecords& all, uint32_t* states, const uint8_t* tables, const int16_t* symbols,
                      size_t groups, uint8_t*& words) {
   return encode_groups(std::make_index_sequence<L>(), all, states, tables, symbols, groups, words);
 }

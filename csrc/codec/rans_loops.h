@@ -46,13 +46,15 @@ struct Divisor {
   Interval interval;
 };
 
-// The same with ⌊2^32 / f⌋, which is the upper half of ⌈2^64 / f⌉ for every f from 2 to 2^16 - 1: what vectors take.
+// The same with r = ⌊2^32 / f⌋, which is the upper half of ⌈2^64 / f⌉ for every f from 2 to 2^16 - 1: what vectors
+// take. The quotient ⌊state * r / 2^32⌋ is right or one too small, because
+//     0 <= state / f - state * r / 2^32 = state / 2^32 * (2^32 / f - r) < 1.
 struct NarrowDivisor {
   uint32_t reciprocal;
   Interval interval;
 };
 
-struct EncodingTables {
+struct EncodingRecords {
   const TableInfo* infos;   // [table]
   const Divisor* divisors;  // [table][k]
 };
@@ -65,20 +67,21 @@ struct Cell {
   int16_t symbol;  // that the interval stands for
 };
 
-// What the decoder needs of a table: all in one place, and small, so that the tables in use stay near the core. In
-// symbols an escape is the first value after the table, modulo 2^16, which is no value of the table even so.
+// What the decoder needs of a table: all in one place, and what it mostly reads at the front, so that the tables in use
+// stay near the core. In symbols an escape is the first value after the table, modulo 2^16, which is no value of the
+// table even so.
 struct alignas(64) DecodingTable {
-  Cell cells[kMaximumCells];               // [slot >> cell_bits]
-  uint16_t frequencies[kTableStride + 1];  // [k]; one can look beyond the last of them
   TableInfo info;
   int16_t escape;
   uint8_t cell_bits;
+  Cell cells[kMaximumCells];               // [slot >> cell_bits]
+  uint16_t frequencies[kTableStride + 1];  // [k]; one can look beyond the last of them
 };
 
 // Encodes groups of symbols, symbol i with table tables[i], last group to first, until all are encoded or a group has
 // an escape. Returns how many groups are left; only the last one encoded can have escapes. Puts words before `words`,
 // where there is room for one a symbol.
-using Encode = size_t (*)(const EncodingTables& all, uint32_t* states, const uint8_t* tables, const int16_t* symbols,
+using Encode = size_t (*)(const EncodingRecords& all, uint32_t* states, const uint8_t* tables, const int16_t* symbols,
                           size_t groups, uint8_t*& words);
 
 extern const Encode kEncode[kMaximumLog2Lanes + 1];  // [log2 of the number of lanes]

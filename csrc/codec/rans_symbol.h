@@ -33,12 +33,16 @@ inline uint32_t encode_symbol(uint32_t state, const Divisor& divisor, uint8_t*& 
   return state + divisor.interval.cumulative + quotient * ((1u << 16) - frequency);
 }
 
+inline bool is_escape(const TableInfo& info, int symbol) {
+  return static_cast<uint32_t>(symbol - info.offset) >= info.count;  // huge for symbols below the table
+}
+
 // Looks a symbol up and encodes it. One outside its table is an escape, and sets `escapes`.
-inline __attribute__((always_inline)) uint32_t encode_next(const EncodingTables& all, uint8_t table, int16_t symbol,
+inline __attribute__((always_inline)) uint32_t encode_next(const EncodingRecords& all, uint8_t table, int16_t symbol,
                                                            uint32_t state, uint8_t*& words, bool& escapes) {
   const TableInfo& info = all.infos[table];
-  uint32_t k = static_cast<uint32_t>(symbol - info.offset);  // huge for values below the table
-  if (k >= info.count) [[unlikely]] {
+  auto k = static_cast<uint32_t>(symbol - info.offset);
+  if (is_escape(info, symbol)) [[unlikely]] {
     k = info.count;
     escapes = true;
   }
@@ -52,7 +56,8 @@ inline int16_t decode_symbol(const DecodingTable& table, uint32_t& state) {
   uint32_t above = slot - cell.cumulative;
   uint32_t frequency = cell.frequency, next = cell.next_frequency;
   int symbol = cell.symbol;
-  while (above >= frequency + next) [[unlikely]] {  // beyond two intervals, which few slots are (entropy_tables.cpp)
+  while (above >= frequency + next)
+      [[unlikely]] {  // few slots, except where all intervals are narrow (entropy_tables.cpp)
     above -= frequency;
     ++symbol;
     frequency = next;

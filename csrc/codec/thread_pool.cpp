@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "codec/error.h"
@@ -40,13 +41,24 @@ bool soon(Condition condition) {
 struct ThreadPool::Loop {
   const std::function<void(std::int64_t)>& task;
   Shares shares;
-  std::atomic<int> helpers{0};  // workers inside; more only with the team's mutex
+  const Loop* const outer = innermost;  // in whose task it is, or null
+  std::atomic<int> helpers{0};          // others inside; more only with the team's mutex
   std::mutex error_mutex;
   std::exception_ptr error;  // the first, guarded by error_mutex
 
-  // Of the caller, which is thread 0, or of a worker.
+  // The one whose task this thread runs.
+  static thread_local const Loop* innermost;
+
+  bool is_inside(const Loop& loop) const {
+    const Loop* next = outer;
+    while (next != nullptr && next != &loop) next = next->outer;
+    return next != nullptr;
+  }
+
+  // Of a worker, or as thread 0 of a caller, its own or one further out.
   void take_part(int thread) {
     for (std::int64_t i; shares.take(thread, i);) {
+      const Loop* const before = std::exchange(innermost, this);
       try {
         task(i);
       } catch (...) {
@@ -54,9 +66,12 @@ struct ThreadPool::Loop {
         if (!error) error = std::current_exception();
         shares.drop();
       }
+      innermost = before;
     }
   }
 };
+
+thread_local const ThreadPool::Loop* ThreadPool::Loop::innermost = nullptr;
 
 class ThreadPool::Team {
  public:
@@ -72,7 +87,8 @@ class ThreadPool::Team {
 
   ~Team() { stop(); }
 
-  // The caller takes part in its loop; workers that are idle help.
+  // The caller takes part in its loop, and then in those inside it, until all tasks are done. It takes no others
+  // meanwhile, whose tasks can be long. Workers that are idle help.
   void share(Loop& loop, std::int64_t count) {
     {
       const std::lock_guard lock(mutex_);
@@ -84,15 +100,19 @@ class ThreadPool::Team {
     } else {
       wake_.notify_one();
     }
+    if (loop.outer != nullptr) done_.notify_all();
     loop.take_part(0);
-    {
-      const std::lock_guard lock(mutex_);
-      loops_.remove(&loop);  // no worker can enter any more
-    }
-    const auto alone = [&] { return loop.helpers == 0; };
-    if (soon(alone)) return;
     std::unique_lock lock(mutex_);
-    done_.wait(lock, alone);
+    loops_.remove(&loop);  // nobody can enter any more
+    while (loop.helpers != 0) {
+      if (help(lock, 0, [&](const Loop& other) { return other.is_inside(loop); })) continue;
+      const std::uint64_t seen = shared_;
+      const auto changed = [&] { return loop.helpers == 0 || shared_ != seen; };
+      lock.unlock();
+      const bool did_change = soon(changed);
+      lock.lock();
+      if (!did_change) done_.wait(lock, changed);
+    }
   }
 
  private:
@@ -105,28 +125,33 @@ class ThreadPool::Team {
     for (std::thread& worker : workers_) worker.join();
   }
 
+  // Takes part in an open loop that is wanted, if there is one. `lock` has the mutex, before and after.
+  template <class Wanted>
+  bool help(std::unique_lock<std::mutex>& lock, int thread, Wanted wanted) {
+    const auto open = std::find_if(loops_.begin(), loops_.end(),
+                                   [&](const Loop* loop) { return loop->shares.is_open() && wanted(*loop); });
+    if (open == loops_.end()) return false;
+    Loop& loop = **open;
+    ++loop.helpers;
+    lock.unlock();
+    loop.take_part(thread);
+    lock.lock();
+    if (--loop.helpers == 0) done_.notify_all();
+    return true;
+  }
+
   void work(int thread) {
     const NearestRounding rounding;  // a thread starts with the mode of the one that made it
     std::unique_lock lock(mutex_);
     for (;;) {
-      const auto open =
-          std::find_if(loops_.begin(), loops_.end(), [](const Loop* loop) { return loop->shares.is_open(); });
-      if (open == loops_.end()) {
-        if (stop_) return;
-        const std::uint64_t seen = shared_;
-        lock.unlock();
-        const bool more = ++patient_ <= kPatient && soon([&] { return shared_ != seen; });
-        --patient_;
-        lock.lock();
-        if (!more) wake_.wait(lock, [&] { return stop_ || shared_ != seen; });
-        continue;
-      }
-      Loop& loop = **open;
-      ++loop.helpers;
+      if (help(lock, thread, [](const Loop&) { return true; })) continue;
+      if (stop_) return;
+      const std::uint64_t seen = shared_;
       lock.unlock();
-      loop.take_part(thread);
+      const bool more = ++patient_ <= kPatient && soon([&] { return shared_ != seen; });
+      --patient_;
       lock.lock();
-      if (--loop.helpers == 0) done_.notify_all();
+      if (!more) wake_.wait(lock, [&] { return stop_ || shared_ != seen; });
     }
   }
 

@@ -21,7 +21,8 @@ class ThreadPool {
 
   // Runs task(0) .. task(count - 1), count below 2^31, in any order and on any of the threads, and returns when all are
   // done. Each thread begins with its own share (Shares). The first exception of a task is thrown here, after the
-  // others ended; tasks not yet started are dropped then.
+  // others ended; tasks not yet started are dropped then. A task may run a loop itself: threads that
+  // have nothing else to do help, and so does the caller when it only waits for that task.
   void run(std::int64_t count, const std::function<void(std::int64_t)>& task);
 
  private:

@@ -12,9 +12,10 @@
 namespace treenet::cpu {
 namespace {
 
-// What lies between psi and the symbols of one bottleneck, at the latents' positions.
+// What lies between the hyper-latents and the symbols of one bottleneck.
 struct BottleneckState {
-  void begin(BufferPool& pool, const Geometry& g, bool traced) {
+  BottleneckState() = default;
+  BottleneckState(BufferPool& pool, const Geometry& g, bool traced) {
     const auto tensor = [&](DType dtype) { return Tensor(pool, dtype, g.latent_height, g.latent_width, kChannels); };
     mean = tensor(DType::kI16);
     index = tensor(DType::kU8);
@@ -23,7 +24,8 @@ struct BottleneckState {
   }
   LatentPart part(const Segment& segment, Stage stage, int skip) const { return {segment, stage, skip, mean, index}; }
 
-  Tensor psi, mean, index, decoded;
+  Tensor psi;  // not cropped
+  Tensor mean, index, decoded;
   Tensor symbols;  // for who traces them
 };
 using BottleneckStates = std::array<BottleneckState, kBottlenecks>;
@@ -32,8 +34,9 @@ using BottleneckStates = std::array<BottleneckState, kBottlenecks>;
 void record_bottlenecks(Trace& trace, BufferPool& pool, const Latents& hyper_latents, const BottleneckStates& states) {
   record(trace, "Z", hyper_latents);
   for (int b = 0; b < kBottlenecks; ++b) {
-    const auto& [psi, mean, index, decoded, symbols] = states[b];
-    const Tensor cropped(pool, DType::kI16, mean.height, mean.width, psi.channels);
+    const BottleneckState& state = states[b];
+    const Tensor& psi = state.psi;
+    const Tensor cropped(pool, DType::kI16, state.mean.height, state.mean.width, psi.channels);
     const std::ptrdiff_t from = static_cast<std::ptrdiff_t>(psi.width) * psi.channels;
     const std::ptrdiff_t to = static_cast<std::ptrdiff_t>(cropped.width) * cropped.channels;
     for (int row = 0; row < cropped.height; ++row) {
@@ -42,10 +45,10 @@ void record_bottlenecks(Trace& trace, BufferPool& pool, const Latents& hyper_lat
     }
     const std::string number = std::to_string(b);
     record(trace, "psi." + number, cropped);
-    record(trace, "mean." + number, mean);
-    record(trace, "index." + number, index);
-    record(trace, "S." + number, symbols);
-    record(trace, "Yhat." + number, decoded);
+    record(trace, "mean." + number, state.mean);
+    record(trace, "index." + number, state.index);
+    record(trace, "S." + number, state.symbols);
+    record(trace, "Yhat." + number, state.decoded);
   }
 }
 
@@ -56,40 +59,32 @@ class CpuEncoding final : public Encoding {
       : coded_(geometry.segments.size()) {
     ThreadPool& threads = networks.threads();
     BufferPool& pool = networks.buffers();
-    const auto segments = static_cast<std::int64_t>(coded_.size());
-    const Latents latents = networks.analyse(WholeBlocks(image, geometry, pool, threads).plane(), quality, trace);
+    Latents latents = networks.analyse(WholeBlocks(image, geometry, pool, threads).plane(), quality, trace);
+    if (trace != nullptr) record(*trace, "Y", latents);
 
     Latents hyper_latents;
     BottleneckStates states;
-    std::vector<std::array<std::array<StageLists, kBottlenecks>, kStages>> parts(coded_.size());  // of the latents
+    std::vector<SegmentLists> lists(coded_.size());
     networks.for_each_bottleneck([&](int b) {
-      BottleneckState& state = states[b];
       hyper_latents[b] = networks.hyper_analyse(b, latents[b]);
-      state.psi = networks.hyper_synthesise(b, hyper_latents[b]);
-      state.begin(pool, geometry, trace != nullptr);
+      states[b] = BottleneckState(pool, geometry, trace != nullptr);
+      states[b].psi = networks.hyper_synthesise(b, hyper_latents[b]);
       for (const Stage stage : {kAnchors, kOthers}) {
-        networks.parameters(b, state.psi, state.decoded, stage, state.mean, state.index);
-        threads.run(segments, [&](std::int64_t i) {
-          const LatentPart part = state.part(geometry.segments[i], stage, networks.model().entropy_skip);
-          StageLists& lists = parts[i][stage][b];
-          list_tables(networks.kernels(), part, lists.tables);
-          lists.make_room();
-          quantise_latents(networks.kernels(), part, latents[b], lists.room.data(), state.decoded);
-          if (trace != nullptr) spread_symbols(part, lists.room.data(), state.symbols);
-        });
+        list_symbols(networks, geometry, b, stage, latents[b], states[b], lists);
       }
+      if (trace != nullptr) return;
+      states[b] = {};
+      latents[b] = {};
     });
-    threads.run(segments, [&](std::int64_t i) {
+    if (trace != nullptr) record_bottlenecks(*trace, pool, hyper_latents, states);
+
+    threads.run(static_cast<std::int64_t>(coded_.size()), [&](std::int64_t i) {
       StageLists& hyper = coded_[i][kHyperLatents];
       hyper.tables = hyper_tables(geometry, geometry.segments[i]);
       hyper.make_room();
       gather_hyper(geometry.segments[i], hyper_latents, hyper.room.data());
-      for (const Stage stage : {kAnchors, kOthers}) coded_[i][stage] = joined(std::move(parts[i][stage]));
+      for (const Stage stage : {kAnchors, kOthers}) coded_[i][stage] = joined(std::move(lists[i][parity_of(stage)]));
     });
-    if (trace != nullptr) {
-      record(*trace, "Y", latents);
-      record_bottlenecks(*trace, pool, hyper_latents, states);
-    }
   }
 
   void wait() override {}
@@ -99,6 +94,22 @@ class CpuEncoding final : public Encoding {
   }
 
  private:
+  using SegmentLists = std::array<std::array<StageLists, kBottlenecks>, 2>;  // [parity of the stage][b]
+
+  // The symbols of a bottleneck's latents in a stage, and what they decode to.
+  static void list_symbols(Networks& networks, const Geometry& geometry, int b, Stage stage, const Tensor& latents,
+                           BottleneckState& state, std::vector<SegmentLists>& lists) {
+    networks.parameters(b, state.psi, state.decoded, stage, state.mean, state.index);
+    networks.threads().run(static_cast<std::int64_t>(lists.size()), [&](std::int64_t i) {
+      const LatentPart part = state.part(geometry.segments[i], stage, networks.model().entropy_skip);
+      StageLists& list = lists[i][parity_of(stage)][b];
+      list_tables(networks.kernels(), part, list.tables);
+      list.make_room();
+      quantise_latents(networks.kernels(), part, latents, list.room.data(), state.decoded);
+      if (state.symbols.elements() > 0) spread_symbols(part, list.room.data(), state.symbols);
+    });
+  }
+
   std::vector<std::array<StageLists, kStages>> coded_;  // [segment][stage]
 };
 
@@ -119,8 +130,8 @@ class CpuDecoding final : public Decoding {
     networks_.for_each_bottleneck([&](int b) {
       BottleneckState& state = states_[b];
       if (stage == kAnchors) {
+        state = BottleneckState(networks_.buffers(), geometry_, trace_ != nullptr);
         state.psi = networks_.hyper_synthesise(b, hyper_latents_[b]);
-        state.begin(networks_.buffers(), geometry_, trace_ != nullptr);
       }
       networks_.parameters(b, state.psi, state.decoded, stage, state.mean, state.index);
     });
@@ -146,7 +157,7 @@ class CpuDecoding final : public Decoding {
       scatter_hyper(geometry_.segments[segment], symbols, hyper_latents_);
       return;
     }
-    for (const BottleneckState& state : states_) {
+    for (BottleneckState& state : states_) {
       if (trace_ != nullptr) spread_symbols(part(state, segment), symbols, state.symbols);
       symbols = dequantise_latents(networks_.kernels(), part(state, segment), symbols, state.decoded);
     }

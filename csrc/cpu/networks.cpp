@@ -225,8 +225,7 @@ Tensor Networks::hyper_synthesise(int b, const Tensor& hyper_latents) {
   return result;
 }
 
-void Networks::parameters(int b, const Tensor& psi, const Tensor& decoded, Stage stage, const Tensor& mean,
-                          const Tensor& index) {
+void Networks::parameters(int b, const Tensor& psi, const Tensor& decoded, Stage stage, Tensor& mean, Tensor& index) {
   constexpr int kRows = 8;
   threads_.run((mean.height + kRows - 1) / kRows, [&](std::int64_t strip) {
     const int row = static_cast<int>(strip) * kRows;

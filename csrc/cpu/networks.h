@@ -44,8 +44,7 @@ class Networks {
   // psi (s16 x 64), not cropped;
   Tensor hyper_synthesise(int b, const Tensor& hyper_latents);
   // means (s16 x 32) and scale indices (u8 x 32) at the positions of one stage, from psi and the decoded anchors.
-  void parameters(int b, const Tensor& psi, const Tensor& decoded, Stage stage, const Tensor& mean,
-                  const Tensor& index);
+  void parameters(int b, const Tensor& psi, const Tensor& decoded, Stage stage, Tensor& mean, Tensor& index);
 
   // Runs task(b) on the threads. Steps of a small tensor follow each other so without waiting for all threads; those
   // that have no bottleneck of their own help inside (ThreadPool::run).

@@ -80,7 +80,7 @@ std::uint8_t* encode_eights(std::uint32_t* states, const NarrowDivisor* symbols,
       words -= 2 * _mm_popcnt_u32(mask);
       const __m256i state = _mm256_blendv_epi8(x[v], _mm256_srli_epi32(x[v], 16), full);
 
-      // Quotients as in the plain loop, of even lanes and of odd ones.
+      // Quotients, perhaps one too small (NarrowDivisor), of even lanes and of odd ones.
       const __m256i of_even = _mm256_mul_epu32(state, reciprocal);
       const __m256i of_odd = _mm256_mul_epu32(_mm256_srli_epi64(state, 32), _mm256_srli_epi64(reciprocal, 32));
       __m256i quotient = _mm256_blend_epi32(_mm256_srli_epi64(of_even, 32), of_odd, 0xAA);

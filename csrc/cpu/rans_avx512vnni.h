@@ -32,7 +32,7 @@ std::uint8_t* encode_sixteens(std::uint32_t* states, const NarrowDivisor* symbol
       _mm256_mask_storeu_epi16(words, static_cast<__mmask16>((1u << count) - 1), due);
       const __m512i state = _mm512_mask_srli_epi32(x[v], full, x[v], 16);
 
-      // Quotients as in the plain loop, of even lanes and of odd ones.
+      // Quotients, perhaps one too small (NarrowDivisor), of even lanes and of odd ones.
       const __m512i of_even = _mm512_mul_epu32(state, reciprocal);
       const __m512i of_odd = _mm512_mul_epu32(_mm512_srli_epi64(state, 32), _mm512_srli_epi64(reciprocal, 32));
       __m512i quotient = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(of_even, 32), of_odd);

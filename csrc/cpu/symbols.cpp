@@ -70,24 +70,23 @@ void list_tables(const KernelTable& kernels, const LatentPart& part, std::vector
   tables.resize(count);
 }
 
-std::int16_t* quantise_latents(const KernelTable& kernels, const LatentPart& part, const Tensor& latents,
-                               std::int16_t* symbols, const Tensor& decoded) {
+void quantise_latents(const KernelTable& kernels, const LatentPart& part, const Tensor& latents, std::int16_t* symbols,
+                      Tensor& decoded) {
   for_each_row(part, [&](const Positions& positions) {
     symbols += kernels.quantise_row(row_of(part, positions, decoded.as<std::int16_t>() + positions.first),
                                     latents.as<std::int16_t>() + positions.first, symbols);
   });
-  return symbols;
 }
 
 const std::int16_t* dequantise_latents(const KernelTable& kernels, const LatentPart& part, const std::int16_t* symbols,
-                                       const Tensor& decoded) {
+                                       Tensor& decoded) {
   for_each_row(part, [&](const Positions& positions) {
     symbols += kernels.dequantise_row(row_of(part, positions, decoded.as<std::int16_t>() + positions.first), symbols);
   });
   return symbols;
 }
 
-const std::int16_t* spread_symbols(const LatentPart& part, const std::int16_t* symbols, const Tensor& to) {
+void spread_symbols(const LatentPart& part, const std::int16_t* symbols, Tensor& to) {
   for_each_row(part, [&](const Positions& positions) {
     for (int p = 0; p < positions.count; ++p) {
       const std::ptrdiff_t at = positions.first + static_cast<std::ptrdiff_t>(2 * p) * kChannels;
@@ -97,7 +96,6 @@ const std::int16_t* spread_symbols(const LatentPart& part, const std::int16_t* s
       }
     }
   });
-  return symbols;
 }
 
 }  // namespace treenet::cpu

@@ -23,7 +23,7 @@ struct StageLists {
   std::vector<std::int16_t> room;  // of the symbols, and behind them what kernels may write and read
 };
 
-// The lists of a stage's bottlenecks one after the other, which is coding order.
+// The lists of a stage's bottlenecks one after the other, which is coding order; no more room than for the symbols.
 StageLists joined(std::array<StageLists, kBottlenecks> parts);
 
 // The values of a segment's hyper-latents, in coding order, from and to `hyper_latents`.
@@ -41,14 +41,13 @@ struct LatentPart {
 
 // Adds the tables of a part's symbols.
 void list_tables(const KernelTable& kernels, const LatentPart& part, std::vector<std::uint8_t>& tables);
-// Then, for the encoder: the symbols of Y, and the decoded values. As those below, returns the end of the symbols,
-// behind which there is room as StageLists has it.
-std::int16_t* quantise_latents(const KernelTable& kernels, const LatentPart& part, const Tensor& latents,
-                               std::int16_t* symbols, const Tensor& decoded);
-// Or for the decoder: the decoded values from symbols.
+// Then, for the encoder: the symbols of Y, and the decoded values. Behind symbols there is room as StageLists has it.
+void quantise_latents(const KernelTable& kernels, const LatentPart& part, const Tensor& latents, std::int16_t* symbols,
+                      Tensor& decoded);
+// Or for the decoder: the decoded values from symbols. Returns the end of these.
 const std::int16_t* dequantise_latents(const KernelTable& kernels, const LatentPart& part, const std::int16_t* symbols,
-                                       const Tensor& decoded);
+                                       Tensor& decoded);
 // For who traces them: S at every position (s16 x 32), 0 where nothing is coded.
-const std::int16_t* spread_symbols(const LatentPart& part, const std::int16_t* symbols, const Tensor& to);
+void spread_symbols(const LatentPart& part, const std::int16_t* symbols, Tensor& to);
 
 }  // namespace treenet::cpu

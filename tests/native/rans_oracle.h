@@ -163,6 +163,15 @@ inline RawTables various_tables() {
   return tables;
 }
 
+// Many narrow intervals at either end of the 16 bits: a decoder walks them, and one escape is the symbol -32768.
+inline RawTables tables_at_bounds() {
+  RawTables tables;
+  tables.add(32767 - 254, std::vector<uint32_t>(255, 32));
+  tables.add(32767 - 254, std::vector<uint32_t>(255, 256));
+  tables.add(-32768, std::vector<uint32_t>(255, 32));
+  return tables;
+}
+
 inline Stage random_stage(Random& random, const RawTables& tables, size_t size) {
   Stage stage;
   for (size_t i = 0; i < size; ++i) {

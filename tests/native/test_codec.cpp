@@ -119,10 +119,13 @@ TEST("several segments") {
   CHECK_EQUAL(Geometry(kHeight, kWidth).segments.size(), 2u);
   const Bytes pixels = image(kHeight, kWidth);
   const std::string isa = cpu::fastest_isa();
-  const Codec one = codec(isa, 1), several = codec(isa, 3);
-  const Bytes stream = encode(several, pixels, kHeight, kWidth, 30);
-  CHECK(encode(one, pixels, kHeight, kWidth, 30) == stream);
-  CHECK(decode(several, stream) == decode(one, stream));
+  const Codec one = codec(isa, 1);
+  const Bytes stream = encode(one, pixels, kHeight, kWidth, 30), decoded = decode(one, stream);
+  for (const int threads : {3, 9}) {  // fewer and more than bottlenecks
+    const Codec several = codec(isa, threads);
+    CHECK(encode(several, pixels, kHeight, kWidth, 30) == stream);
+    CHECK(decode(several, stream) == decoded);
+  }
 }
 
 TEST("one codec serves several threads") {

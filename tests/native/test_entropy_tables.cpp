@@ -19,31 +19,56 @@ RawTables sound() {
 }
 
 TEST("every slot decodes to the interval that it lies in") {
-  const RawTables raw = testing::various_tables();
-  const EntropyTables tables = raw.build();
-  CHECK_EQUAL(tables.size(), static_cast<int>(raw.offsets.size()));
-  std::set<int> cell_bits;
-  for (int table = 0; table < tables.size(); ++table) {
-    const DecodingTable& decoding = tables.decoding()[table];
-    for (const TableInfo& info : {tables.infos()[table], decoding.info}) {
-      CHECK_EQUAL(info.offset, raw.offsets[static_cast<size_t>(table)]);
-      CHECK_EQUAL(info.count, raw.counts[static_cast<size_t>(table)]);
-    }
-    const uint16_t* row = &raw.frequencies[static_cast<size_t>(table) * kTableStride];
-    uint32_t cumulative = 0;
-    uint32_t expected = 0;
-    for (uint32_t slot = 0; slot < 65536; ++slot) {
-      if (slot == cumulative + row[expected]) cumulative += row[expected++];
-      for (const uint32_t rest : {1u, 0x1234u, 0xFFFFu}) {
-        uint32_t state = rest << 16 | slot;
-        CHECK_EQUAL(decode_symbol(decoding, state), static_cast<int16_t>(decoding.info.offset + expected));
-        CHECK_EQUAL(state, row[expected] * rest + slot - cumulative);
+  for (const RawTables& raw : {testing::various_tables(), testing::tables_at_bounds()}) {
+    const EntropyTables tables = raw.build();
+    CHECK_EQUAL(tables.size(), static_cast<int>(raw.offsets.size()));
+    for (int table = 0; table < tables.size(); ++table) {
+      const DecodingTable& decoding = tables.decoding()[table];
+      for (const TableInfo& info : {tables.infos()[table], decoding.info}) {
+        CHECK_EQUAL(info.offset, raw.offsets[static_cast<size_t>(table)]);
+        CHECK_EQUAL(info.count, raw.counts[static_cast<size_t>(table)]);
       }
+      const uint16_t* row = &raw.frequencies[static_cast<size_t>(table) * kTableStride];
+      uint32_t cumulative = 0;
+      uint32_t expected = 0;
+      for (uint32_t slot = 0; slot < 65536; ++slot) {
+        if (slot == cumulative + row[expected]) cumulative += row[expected++];
+        for (const uint32_t rest : {1u, 0x1234u, 0xFFFFu}) {
+          uint32_t state = rest << 16 | slot;
+          const auto symbol = static_cast<int16_t>(decoding.info.offset + static_cast<int>(expected));
+          CHECK_EQUAL(decode_symbol(decoding, state), symbol);
+          CHECK_EQUAL(state, row[expected] * rest + slot - cumulative);
+        }
+      }
+      CHECK_EQUAL(expected, decoding.info.count);
     }
-    CHECK_EQUAL(expected, decoding.info.count);
-    cell_bits.insert(decoding.cell_bits);
   }
-  CHECK(cell_bits.contains(kLeastCellBits) && cell_bits.contains(kMostCellBits));
+}
+
+// Slots beyond the second interval of their cell, were the cells of 2^bits slots.
+uint32_t slots_beyond(const RawTables& raw, int table, int bits) {
+  std::vector<uint32_t> interval;
+  for (int k = 0; k <= raw.counts[static_cast<size_t>(table)]; ++k) {
+    interval.insert(interval.end(), raw.frequencies[static_cast<size_t>(table * kTableStride + k)], k);
+  }
+  uint32_t beyond = 0;
+  for (size_t slot = 0; slot < interval.size(); ++slot) beyond += interval[slot] > interval[slot >> bits << bits] + 1;
+  return beyond;
+}
+
+TEST("cells are as large as they can be with one slot of 32 beyond two intervals, or the smallest") {
+  std::set<int> chosen;
+  for (const RawTables& raw : {testing::various_tables(), testing::tables_at_bounds()}) {
+    const EntropyTables tables = raw.build();
+    for (int table = 0; table < tables.size(); ++table) {
+      const int bits = tables.decoding()[table].cell_bits;
+      CHECK(bits >= kLeastCellBits && bits <= kMostCellBits);
+      CHECK(bits == kLeastCellBits || slots_beyond(raw, table, bits) <= 65536 / 32);
+      CHECK(bits == kMostCellBits || slots_beyond(raw, table, bits + 1) > 65536 / 32);
+      chosen.insert(bits);
+    }
+  }
+  CHECK(chosen.contains(kLeastCellBits) && chosen.contains(kMostCellBits) && chosen.size() > 3);
 }
 
 TEST("every rule of tables is checked") {

@@ -54,10 +54,11 @@ TEST("a forked child takes and gives back buffers") {
   CHECK_EQUAL(good_children([&] { pool->take(64); }), kForks);
 }
 
-TEST("a forked child runs loops") {
+TEST("a forked child runs loops, and loops inside them") {
   ThreadPool pool(3);
   std::atomic<int> runs{0};
-  CHECK_EQUAL(good_children([&] { pool.run(2, [&](std::int64_t) { ++runs; }); }), kForks);
+  const auto nested = [&](std::int64_t) { pool.run(2, [&](std::int64_t) { ++runs; }); };
+  CHECK_EQUAL(good_children([&] { pool.run(2, nested); }), kForks);
 }
 
 }  // namespace
