@@ -26,7 +26,7 @@ std::uint8_t* encode_sixteens(std::uint32_t* states, const NarrowDivisor* symbol
       const __m512i frequency = _mm512_srli_epi32(interval, 16);
 
       const __mmask16 full = _mm512_cmpge_epu32_mask(x[v], _mm512_slli_epi32(frequency, 16));
-      const auto count = static_cast<unsigned>(_mm_popcnt_u32(full));
+      const auto count = static_cast<unsigned>(_mm_popcnt_u32(_cvtmask16_u32(full)));
       words -= 2 * count;
       const __m256i due = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(full, x[v]));
       _mm256_mask_storeu_epi16(words, static_cast<__mmask16>((1u << count) - 1), due);
