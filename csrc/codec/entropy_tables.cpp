@@ -99,6 +99,7 @@ EntropyTables::EntropyTables(std::span<const int32_t> offsets, std::span<const i
   infos_.reserve(size);
   decoding_.reserve(size);
   divisors_.resize(size * kTableStride);
+  narrow_divisors_.resize(size * kTableStride);
   for (size_t table = 0; table < size; ++table) {
     const auto row = frequencies.subspan(table * kTableStride, kTableStride);
     check_table(table, offsets[table], counts[table], row);
@@ -107,7 +108,10 @@ EntropyTables::EntropyTables(std::span<const int32_t> offsets, std::span<const i
     uint32_t cumulative = 0;
     for (int k = 0; k <= counts[table]; ++k) {
       constexpr uint64_t kLargest = ~uint64_t{0};  // with 2^64 - 1 = q f + r, r < f: ⌈2^64 / f⌉ = q + 1
-      divisors_[table * kTableStride + k] = {kLargest / row[k] + 1, {static_cast<uint16_t>(cumulative), row[k]}};
+      const uint64_t reciprocal = kLargest / row[k] + 1;
+      const Interval interval = {static_cast<uint16_t>(cumulative), row[k]};
+      divisors_[table * kTableStride + k] = {reciprocal, interval};
+      narrow_divisors_[table * kTableStride + k] = {static_cast<uint32_t>(reciprocal >> 32), interval};
       cumulative += row[k];
     }
   }

@@ -26,12 +26,15 @@ class EntropyTables {
 
   const TableInfo* infos() const { return infos_.data(); }            // [table]
   const DecodingTable* decoding() const { return decoding_.data(); }  // [table]
-  const Divisor* divisors() const { return divisors_.data(); }        // [table][k]
+  // What the encoder divides by, plainly and by vectors: [table][k].
+  const Divisor* divisors() const { return divisors_.data(); }
+  const NarrowDivisor* narrow_divisors() const { return narrow_divisors_.data(); }
 
  private:
   std::vector<TableInfo> infos_;
   std::vector<DecodingTable> decoding_;
   std::vector<Divisor> divisors_;
+  std::vector<NarrowDivisor> narrow_divisors_;
 };
 
 }  // namespace treenet

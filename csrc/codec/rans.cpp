@@ -101,15 +101,16 @@ class SegmentEncoder {
   // Looks up every symbol's divisor, so that the loop over vectors reads them one after the other, and notes escapes,
   // last to first.
   void resolve(const StageSymbols& stage, size_t begin, size_t end, NarrowDivisor* divisors) {
+    const TableInfo* infos = tables_.infos();
+    const NarrowDivisor* all = tables_.narrow_divisors();
     for (size_t i = end; i-- > begin;) {
-      const TableInfo& info = tables_.infos()[stage.tables[i]];
+      const TableInfo& info = infos[stage.tables[i]];
       int k = stage.symbols[i] - info.offset;
       if (is_escape(info, stage.symbols[i])) {
         k = info.count;
         put_escape(stage, i);
       }
-      const Divisor& divisor = tables_.divisors()[stage.tables[i] * kTableStride + k];
-      divisors[i - begin] = {static_cast<uint32_t>(divisor.reciprocal >> 32), divisor.interval};
+      divisors[i - begin] = all[stage.tables[i] * kTableStride + k];
     }
   }
 
