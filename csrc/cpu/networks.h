@@ -46,8 +46,8 @@ class Networks {
   // means (s16 x 32) and scale indices (u8 x 32) at the positions of one stage, from psi and the decoded anchors.
   void parameters(int b, const Tensor& psi, const Tensor& decoded, Stage stage, Tensor& mean, Tensor& index);
 
-  // Runs task(b) on the threads. Steps of a small tensor follow each other so without waiting for all threads; those
-  // that have no bottleneck of their own help inside (ThreadPool::run).
+  // Runs task(b) on the threads, so that a bottleneck's small steps follow each other without waiting for all threads.
+  // Those that have no bottleneck of their own help inside (ThreadPool::run).
   template <class Task>
   void for_each_bottleneck(Task task) {
     threads_.run(kBottlenecks, [&](std::int64_t b) { task(static_cast<int>(b)); });
