@@ -9,7 +9,7 @@ namespace treenet {
 namespace {
 
 constexpr int kHyperStride = 4;                 // one hyper-latent position above 4 x 4 latent positions
-constexpr int kHyperPositionsPerSegment = 512;  // at most, unless a single row has more
+constexpr int kHyperPositionsPerSegment = 128;  // at most, unless a single row has more
 
 int ceil_divide(int a, int b) { return (a + b - 1) / b; }
 

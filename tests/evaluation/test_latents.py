@@ -14,6 +14,7 @@ from treenet_fast.reference.api import codec
 from treenet_fast.reference.container import read_stream, split_payload
 from treenet_fast.reference.leb128 import leb128
 from treenet_fast.reference.rate import LatentBits, coded_bits
+from treenet_fast.reference.segments import SEGMENT_POSITIONS
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,8 @@ def test_bad_input(thumbnail):
 
 
 def tall_image():
-    """Its latents are 1 wide and 2068 high: two segments, the first of several lanes."""
-    return synthetic_image(33080, 10)
+    """Its latents are 1 wide and 520 high: two segments, the first of several lanes."""
+    return synthetic_image(8320, 10)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_the_maps_sum_to_the_payload(request, image, quality, model):
 
     _, payload = read_stream(coder.write(trace, height, width, quality, False), height * width)
     hyper_rows, hyper_columns = trace["Z.0"].shape[:2]
-    segments = split_payload(payload, -(-hyper_rows // (512 // hyper_columns)))
+    segments = split_payload(payload, -(-hyper_rows // (SEGMENT_POSITIONS // hyper_columns)))
     lanes = sum(1 << segment[0] for segment in segments)
     besides = 8 * (len(segments) + sum(len(leb128(len(segment))) for segment in segments[:-1]))
     rounding = bits / 2**8 + 8

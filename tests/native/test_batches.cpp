@@ -109,7 +109,7 @@ TEST("large batches go through in parts of like size, the next one on its way wh
 }
 
 TEST("several segments an image") {
-  constexpr int kHeight = 512 * 64 + 1, kWidth = 1;  // one column of hyper-latents: 512 rows a segment, of 513
+  constexpr int kHeight = 128 * 64 + 1, kWidth = 1;  // one column of hyper-latents: 128 rows a segment, of 129
   const std::vector<Bytes> batch = images(2, kHeight, kWidth);
   const Codec one = codec(fastest(), 1), both(model(), batching(2, 3));
   const std::vector<Bytes> streams = encode_batch(both, batch, kHeight, kWidth);

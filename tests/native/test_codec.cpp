@@ -19,7 +19,7 @@ struct Size {
 };
 
 TEST("every instruction set and any number of threads give the same bytes and pixels") {
-  // Odd sizes; wider than a tile of either transform (192 and 384 columns); more than one segment (wide latents).
+  // Odd sizes; wider than a tile of either transform (192 and 384 columns).
   for (const Size size : {Size{1, 1}, {7, 5}, {16, 16}, {63, 65}, {33, 210}, {9, 790}}) {
     const Bytes pixels = image(size.height, size.width);
     const Codec oracle = codec("scalar", 1);

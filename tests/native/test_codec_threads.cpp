@@ -27,7 +27,7 @@ TEST("threads that share the rows of an image") {
 }
 
 TEST("several segments") {
-  constexpr int kHeight = 512 * 64 + 1, kWidth = 1;  // one column of hyper-latents: 512 rows a segment, of 513
+  constexpr int kHeight = 128 * 64 + 1, kWidth = 1;  // one column of hyper-latents: 128 rows a segment, of 129
   CHECK_EQUAL(Geometry(kHeight, kWidth).segments.size(), 2u);
   const Bytes pixels = image(kHeight, kWidth);
   const std::string isa = cpu::fastest_isa();

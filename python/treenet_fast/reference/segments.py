@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-SEGMENT_POSITIONS = 512
+SEGMENT_POSITIONS = 128
 
 
 class Segment(NamedTuple):
