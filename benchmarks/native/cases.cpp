@@ -34,6 +34,8 @@ const Model& model() {
 double weights(const Convolution& conv) { return static_cast<double>(conv.weight.size()); }
 double paper_macs(const Convolution& conv) { return weights(conv) + static_cast<double>(conv.bias.size()); }
 
+PixelStrides dense(const Tensor& rgb) { return {std::ptrdiff_t{3} * rgb.width, 3, 1}; }
+
 template <class T>
 void randomise(const Tensor& tensor, int low, int high) {
   std::mt19937 random(1);
@@ -90,11 +92,17 @@ class Builder {
     input(wide, 2 * height, 2 * width, wide ? kChannels : 3);
     for (int i = 0; i < siblings; ++i) parts_.tensors.push_back(parts_.room(DType::kI16, height, width, kChannels));
     rows(height, width, wide ? kernels_.down_tile_columns : kernels_.down_image_tile_columns,
-         [&parts = parts_, level,
-          kernel = wide ? kernels_.residual_down_siblings : kernels_.residual_down_image](const Tile& tile) {
+         [&parts = parts_, level, wide](const Tile& tile) {
+           const PackedResidualDown* const blocks = &parts.packed.analysis[level][0];
+           const Tensor& in = parts.tensors[0];
            const Plane outs[2] = {plane(parts.tensors[1]), plane(parts.tensors.back())};
-           kernel(&parts.packed.analysis[level][0], plane(parts.tensors[0]), outs, tile, parts.sums[0].data(),
-                  parts.scratch.as<void>());
+           std::int64_t* const sums = parts.sums[0].data();
+           if (wide) {
+             parts.kernels.residual_down_siblings(blocks, plane(in), outs, tile, sums, parts.scratch.as<void>());
+           } else {
+             const InputPixels pixels{in.as<std::uint8_t>(), in.height, in.width, in.height, in.width, dense(in)};
+             parts.kernels.residual_down_image(blocks, pixels, outs, tile, sums, parts.scratch.as<void>());
+           }
          });
     const ResidualBlock& source = model().analysis[level][0];
     const double positions = double(siblings) * height * width;
@@ -113,8 +121,10 @@ class Builder {
     const PackedResidualUp& block = parts_.packed.synthesis[level][0];
     if (last) {
       rows(height, width, kernels_.up_tile_columns, [&parts = parts_, &block](const Tile& tile) {
-        parts.kernels.residual_up_output(block, parts.packed.output, plane(parts.tensors[0]), plane(parts.tensors[1]),
-                                         tile, parts.scratch.as<void>());
+        const Tensor& out = parts.tensors[1];
+        const OutputPixels pixels{out.as<std::uint8_t>(), out.height, out.width, dense(out), false};
+        parts.kernels.residual_up_output(block, parts.packed.output, plane(parts.tensors[0]), pixels, tile,
+                                         parts.scratch.as<void>());
       });
     } else {
       const auto kernel = !wide        ? kernels_.residual_up_s16_u8

@@ -20,28 +20,28 @@ inline std::uint32_t with_row(std::uint32_t numbers, const Sums& sums, std::int3
   return i < 0 || i >= count ? numbers : 31 * numbers + number(sums, i * kChannels + row % kChannels);
 }
 
-template <class Stored, class Element, int kPixel, class Load>
+template <class Source, int kSpan>
 struct Strided {
-  using Input = Lines<Element, kPixel, 8, false>;
-  static constexpr int kSpan = kPixel == 4 ? kDownImageSpan : kDownSpan;
+  using Input = Lines<typename Source::Element, Source::kLineChannels, 8, false>;
   static constexpr std::int32_t length(std::int32_t columns) { return columns + 2 * (2 * kBlockPixels) + 3; }
   static constexpr std::size_t scratch_bytes(std::int32_t columns) { return Input::scratch_bytes(length(columns)); }
 
-  static std::uint32_t run(const PackedConv& conv, const Plane& in, void* scratch) {
+  static std::uint32_t run(const PackedConv& conv, const Source& in, void* scratch) {
+    const std::int32_t width = in.width();
     Arena arena{static_cast<std::uint8_t*>(scratch)};
-    Input input = Input::make(arena, length(in.width));  // from column -1 on
+    Input input = Input::make(arena, length(width));  // from column -1 on
     const auto sums = arena.take_sums<typename Input::Sums>(longest_span(kSpan) * kBlock);
     [[maybe_unused]] const MatrixTiles tiles;
     std::uint32_t numbers = 0;
     std::int32_t next = -1;
-    for (std::int32_t row = 0; row < in.height / 2; ++row) {
-      for (; next <= 2 * row + 1; ++next) input.template load<Stored, Load>(in, next, -1, in.width + 1, 0);
-      for (std::int32_t begin = 0, blocks; begin < in.width / 2; begin += blocks * kBlockPixels) {
+    for (std::int32_t row = 0; row < in.height() / 2; ++row) {
+      for (; next <= 2 * row + 1; ++next) in.load(input, next, -1, width + 1, 0);
+      for (std::int32_t begin = 0, blocks; begin < width / 2; begin += blocks * kBlockPixels) {
         decltype(input.at(0, 0)) taps[9];
         for (int t = 0; t < 9; ++t) taps[t] = input.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
-        blocks = span_blocks<kSpan>(in.width / 2 - begin);
+        blocks = span_blocks<kSpan>(width / 2 - begin);
         input.template span<kChannels, 2>(taps, conv, 0, blocks, sums);
-        numbers = with_row(numbers, sums, row, in.width / 2, begin, blocks * kBlockPixels);
+        numbers = with_row(numbers, sums, row, width / 2, begin, blocks * kBlockPixels);
       }
     }
     return numbers;
@@ -83,8 +83,8 @@ struct Plain {
   }
 };
 
-using StridedImage = Strided<std::uint8_t, U8Line, 4, PadRgb<U8Line>>;
-using StridedS16 = Strided<std::int16_t, std::int16_t, kChannels, CopyS16Features>;
+using StridedImage = Strided<ImageLines, kDownImageSpan>;
+using StridedS16 = Strided<FeatureLines, kDownSpan>;
 using PlainS16x32 = Plain<std::int16_t, std::int16_t, 1, kDownSpan, CopyS16Features>;
 using SubpixelS16 = Plain<std::int16_t, std::int16_t, 2, kUpSpan, CopyS16Features>;
 using PlainU8 = Plain<std::uint8_t, U8Line, 1, kUpSpan, WidenU8<U8Line>>;
@@ -98,8 +98,17 @@ inline std::size_t convolution_scratch_bytes(std::int32_t columns) {
          kBlocks;
 }
 
+inline std::uint32_t run_image(const PackedConv& conv, const Plane& in, void* scratch) {
+  const InputPixels pixels{static_cast<const std::uint8_t*>(in.data),         in.height, in.width, in.height, in.width,
+                           {std::ptrdiff_t{kColours} * in.width, kColours, 1}};
+  return StridedImage::run(conv, {pixels}, scratch);
+}
+inline std::uint32_t run_s16_stride2(const PackedConv& conv, const Plane& in, void* scratch) {
+  return StridedS16::run(conv, {in}, scratch);
+}
+
 inline constexpr benchmarks::Convolutions kConvolutions = {
-    convolution_scratch_bytes, StridedImage::run, StridedS16::run, PlainS16x32::run,
-    SubpixelS16::run,          PlainU8::run,      SubpixelU8::run};
+    convolution_scratch_bytes, run_image,    run_s16_stride2, PlainS16x32::run,
+    SubpixelS16::run,          PlainU8::run, SubpixelU8::run};
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -23,7 +23,7 @@ namespace py = pybind11;
 namespace treenet {
 namespace {
 
-using Image = py::array_t<std::uint8_t, py::array::c_style>;
+using Image = py::array_t<std::uint8_t, 0>;  // in any strides
 
 constexpr int kMaximumThreads = 1024;
 // Images of so many bytes are in memory of the codec's pool: malloc would have the system find and clear as much anew
@@ -83,7 +83,10 @@ ImageView view_of(const Image& image) {
                                             std::to_string(image.shape(0)) + "; the format has sides of 1 to 65535");
     }
   }
-  return ImageView::dense(image.data(), static_cast<int>(image.shape(0)), static_cast<int>(image.shape(1)));
+  return {image.data(),
+          static_cast<int>(image.shape(0)),
+          static_cast<int>(image.shape(1)),
+          {image.strides(0), image.strides(1), image.strides(2)}};
 }
 
 // Arrays lie in the host's memory, which no other backend's kernels can use.
@@ -105,13 +108,19 @@ std::vector<std::uint8_t> encode_one(const Codec& codec, const Image& image, int
   return std::move(codec.encode({&view, 1}, quality, grey, call)[0]);
 }
 
-// The pixels of a stream, [height, width, 3], or [height, width] of its grey image.
-Image decode_one(const Codec& codec, const ParsedStream& stream, bool grey, const Call& call) {
+// The pixels of a stream: [height, width, 3], or [height, width] of its grey image; `planar` ones [3 or 1, height,
+// width].
+Image decode_one(const Codec& codec, const ParsedStream& stream, bool grey, bool planar, const Call& call) {
   cpu::CpuBackend& backend = host_backend(codec);
   const Header& header = stream.header;
   std::vector<py::ssize_t> shape{header.height, header.width};
-  if (!grey) shape.push_back(3);
+  if (planar) {
+    shape.insert(shape.begin(), grey ? 1 : 3);
+  } else if (!grey) {
+    shape.push_back(3);
+  }
   PixelsOut out = PixelsOut::dense(nullptr, header.height, header.width, grey);
+  if (planar) out.strides = {header.width, 1, static_cast<std::ptrdiff_t>(header.height) * header.width};
   Image pixels;
   if (out.values() < kResultFromPool) {
     pixels = Image(shape);
@@ -139,9 +148,9 @@ py::bytes encode(const Codec& codec, const Image& image, int quality, bool grey)
   return py::bytes(reinterpret_cast<const char*>(stream.data()), stream.size());
 }
 
-Image decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels) {
+Image decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels, bool planar) {
   const ParsedStream stream = parse(data, max_pixels);
-  return decode_one(codec, stream, stream.header.grey, {});
+  return decode_one(codec, stream, stream.header.grey, planar, {});
 }
 
 py::dict trace_encode(const Codec& codec, const Image& image, int quality) {
@@ -152,7 +161,7 @@ py::dict trace_encode(const Codec& codec, const Image& image, int quality) {
 
 py::dict trace_decode(const Codec& codec, const py::bytes& data, std::uint64_t max_pixels) {
   Trace trace;
-  const Image pixels = decode_one(codec, parse(data, max_pixels), false, {.trace = &trace});
+  const Image pixels = decode_one(codec, parse(data, max_pixels), false, false, {.trace = &trace});
   py::dict result = dict_of(trace);
   result["pixels"] = pixels;
   return result;
@@ -199,7 +208,7 @@ void bind_codec(py::module_& module) {
       .def_property_readonly("isa", [](const Codec& codec) { return codec.backend().name(); })
       .def_property_readonly("threads", &Codec::threads)
       .def("encode", &encode, py::arg("image"), py::arg("quality"), py::arg("grey"))
-      .def("decode", &decode, py::arg("data"), py::arg("max_pixels"))
+      .def("decode", &decode, py::arg("data"), py::arg("max_pixels"), py::arg("planar") = false)
       .def("trace_encode", &trace_encode, py::arg("image"), py::arg("quality"))
       .def("trace_decode", &trace_decode, py::arg("data"), py::arg("max_pixels"));
 }

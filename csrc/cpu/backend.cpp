@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/pixels.h"
 #include "cpu/symbols.h"
 
 namespace treenet::cpu {
@@ -29,6 +28,21 @@ struct BottleneckState {
   Tensor symbols;  // for who traces them
 };
 using BottleneckStates = std::array<BottleneckState, kBottlenecks>;
+
+PixelStrides pixel_strides(const Strides& strides) { return {strides.row, strides.column, strides.channel}; }
+
+InputPixels input_pixels(const ImageView& image, const Geometry& geometry) {
+  return {image.data,
+          image.height,
+          image.width,
+          geometry.latent_height * kBlockSide,
+          geometry.latent_width * kBlockSide,
+          pixel_strides(image.strides)};
+}
+
+OutputPixels output_pixels(const PixelsOut& out) {
+  return {out.data, out.height, out.width, pixel_strides(out.strides), out.grey};
+}
 
 // What encoder and decoder have in common; psi without what lies beyond the latents (SPEC §5).
 void record_bottlenecks(Trace& trace, BufferPool& pool, const Latents& hyper_latents, const BottleneckStates& states) {
@@ -59,7 +73,7 @@ class CpuEncoding final : public Encoding {
       : coded_(geometry.segments.size()) {
     ThreadPool& threads = networks.threads();
     BufferPool& pool = networks.buffers();
-    Latents latents = networks.analyse(WholeBlocks(image, geometry, pool, threads).plane(), quality, trace);
+    Latents latents = networks.analyse(input_pixels(image, geometry), quality, trace);
     if (trace != nullptr) record(*trace, "Y", latents);
 
     Latents hyper_latents;
@@ -174,9 +188,9 @@ class CpuDecoding final : public Decoding {
     hyper_latents_ = {};
     coded_ = {};
     Tensor features = networks_.synthesise(std::move(decoded), quality_, trace_);
-    const RgbRoom room(pixels[0], networks_.buffers());  // which gets the pages that are no longer needed
-    networks_.synthesise_pixels(std::move(features), room.plane(), trace_);
-    room.deliver(networks_.threads());
+    const PixelsOut& out = pixels[0];
+    if (out.lease != nullptr) out.lease->supply(out.values());  // it gets the pages that are no longer needed
+    networks_.synthesise_pixels(std::move(features), output_pixels(out), trace_);
   }
 
  private:

@@ -128,6 +128,26 @@ struct Plane {
   std::int32_t height, width, channels;
 };
 
+// An image is read, and written, where the caller has it (SPEC §3): 8 bits in any order, so many bytes from one row,
+// column or channel to the next.
+struct PixelStrides {
+  std::ptrdiff_t row, column, channel;
+};
+// RGB. What lies beyond it, up to whole blocks, repeats its last row and column.
+struct InputPixels {
+  const std::uint8_t* data;
+  std::int32_t height, width;
+  std::int32_t whole_height, whole_width;
+  PixelStrides strides;
+};
+// RGB, or the one channel of a grey image.
+struct OutputPixels {
+  std::uint8_t* data;
+  std::int32_t height, width;
+  PixelStrides strides;
+  bool grey;
+};
+
 // What a stage of a segment has of a row of a latent (SPEC §5): every other position from a first one on. A channel
 // whose index is at least `skip`, 0..64, carries a symbol.
 struct LatentRow {
@@ -154,7 +174,8 @@ struct Tile {
   Rows rows;
 };
 
-using ResidualDownKernel = void (*)(const PackedResidualDown*, const Plane& in, const Plane* outs, const Tile&,
+template <class Input>
+using ResidualDownKernel = void (*)(const PackedResidualDown*, const Input& in, const Plane* outs, const Tile&,
                                     std::int64_t* sums, void* scratch);
 using ResidualUpKernel = void (*)(const PackedResidualUp&, const Plane& in, const Plane& out, const Tile&,
                                   std::int64_t* sums, void* scratch);
@@ -176,16 +197,17 @@ struct KernelTable {
   // Where a kernel has `sums`, it adds to sums[c] the channel's outputs in its tile, zero points not removed: the
   // fusion that follows needs their averages.
 
-  // Residual downsampling, of the 8-bit image (3 channels) and, by the two children of a node, of s16 x 32: two blocks,
-  // outputs and `sums`, one after the other.
-  ResidualDownKernel residual_down_image, residual_down_siblings;
+  // Residual downsampling, of the image, and of s16 x 32 by the two children of a node: two blocks, outputs and `sums`,
+  // one after the other.
+  ResidualDownKernel<InputPixels> residual_down_image;
+  ResidualDownKernel<Plane> residual_down_siblings;
 
   // Residual upsampling, named by the types of input and output. Tiles have even columns.
   ResidualUpKernel residual_up_s16_s16;
   ResidualUpKernel residual_up_s16_u8;
   ResidualUpKernel residual_up_u8_s16;
-  // The last node with the output convolution; `out` are 8-bit RGB pixels.
-  void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const Plane& out,
+  // The last node with the output convolution.
+  void (*residual_up_output)(const PackedResidualUp&, const PackedOutput&, const Plane& in, const OutputPixels& out,
                              const Tile&, void* scratch);
 
   // Fusion of positions [begin, end). The second attention's global branch needs the sums of what the first one gives,

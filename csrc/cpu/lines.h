@@ -138,7 +138,7 @@ void load_line(const Plane& in, std::int32_t row, std::int32_t first, std::int32
        static_cast<std::ptrdiff_t>(count - left - inside) * line_channels, zero_point);
 }
 
-// Converters: `pixels` pixels of the transform's 32 channels, or of the image's 3, padded to 4.
+// Converters: `pixels` pixels of the transform's 32 channels.
 struct CopyS16 {
   std::int32_t channels;
   void operator()(const std::int16_t* from, std::int16_t* to, std::int32_t pixels) const {
@@ -158,32 +158,6 @@ struct WidenU8 {
     }
   }
 };
-template <class Element>
-struct PadRgb {
-  void operator()(const std::uint8_t* from, Element* to, std::int32_t pixels) const {
-    // Four at a time, as long as 16 bytes can be read.
-    for (; pixels >= 6; pixels -= 4, from += 12, to += 16) {
-      typedef std::uint8_t Four [[gnu::vector_size(16)]];
-      Four rgb;
-      std::memcpy(&rgb, from, sizeof(rgb));
-      const Four padded = __builtin_shufflevector(rgb, Four{}, 0, 1, 2, 16, 3, 4, 5, 16, 6, 7, 8, 16, 9, 10, 11, 16);
-      if constexpr (sizeof(Element) == 1) {
-        std::memcpy(to, &padded, sizeof(padded));
-      } else {
-        typedef Element Wide [[gnu::vector_size(16 * sizeof(Element))]];
-        const Wide wide = __builtin_convertvector(padded, Wide);
-        std::memcpy(to, &wide, sizeof(wide));
-      }
-    }
-    for (; pixels > 0; --pixels, from += 3, to += 4) {
-      to[0] = from[0];
-      to[1] = from[1];
-      to[2] = from[2];
-      to[3] = 0;  // its weights are zero
-    }
-  }
-};
-
 template <class T>
 const std::uint8_t* bytes(const T* pointer) {
   return reinterpret_cast<const std::uint8_t*>(pointer);

@@ -75,10 +75,10 @@ Tensor Networks::apply_gain(const Tensor& in, const float* gain) {
   return out;
 }
 
-std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Trace* trace) {
+std::vector<Networks::Features> Networks::analysis_levels(const InputPixels& image, Trace* trace) {
   std::array<Level, kLevels> levels;
-  const auto height = [&](int k) { return image.height >> (k + 1); };
-  const auto width = [&](int k) { return image.width >> (k + 1); };
+  const auto height = [&](int k) { return image.whole_height >> (k + 1); };
+  const auto width = [&](int k) { return image.whole_width >> (k + 1); };
   const auto bytes = [&](int k) {
     return (std::size_t{1} << k) * height(k) * width(k) * kChannels * size_of(DType::kI16);
   };
@@ -93,12 +93,13 @@ std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Tr
     for (int k = 0; k < kLevels; ++k) {
       if (levels[k].done == end[k]) continue;  // the upper levels may be whole before the leaves
       if (levels[k].done == 0) levels[k] = begin_level(1 << k, DType::kI16, height(k), width(k));
-      const auto kernel = k == 0 ? kernels_.residual_down_image : kernels_.residual_down_siblings;
       run_rows(levels[k], end[k], k == 0 ? 1 : 2,
                k == 0 ? kernels_.down_image_tile_columns : kernels_.down_tile_columns,
                [&](int node, const Plane* outs, const Tile& tile, std::int64_t* sums, void* scratch) {
-                 const Plane in = k == 0 ? image : plane(levels[k - 1].outputs[node / 2].tensor);
-                 kernel(&packed_.analysis[k][node], in, outs, tile, sums, scratch);
+                 const PackedResidualDown* const blocks = &packed_.analysis[k][node];
+                 if (k == 0) return kernels_.residual_down_image(blocks, image, outs, tile, sums, scratch);
+                 const Plane in = plane(levels[k - 1].outputs[node / 2].tensor);
+                 kernels_.residual_down_siblings(blocks, in, outs, tile, sums, scratch);
                });
       for (int node = 0; trace != nullptr && node < 1 << k; ++node) {
         const std::string name = "analysis.level" + std::to_string(k) + "." + std::to_string(node);
@@ -115,7 +116,7 @@ std::vector<Networks::Features> Networks::analysis_levels(const Plane& image, Tr
   return end_level(std::move(levels[kLeaves]));
 }
 
-Latents Networks::analyse(const Plane& image, int quality, Trace* trace) {
+Latents Networks::analyse(const InputPixels& image, int quality, Trace* trace) {
   std::vector<Features> inputs = analysis_levels(image, trace);
   const float* gain = packed_.model.gain_encode.data() + (quality - 1) * kBottlenecks * kChannels;
   Latents latents;
@@ -153,7 +154,7 @@ Tensor Networks::synthesise(Latents decoded, int quality, Trace* trace) {
   return std::move(inputs[0].tensor);
 }
 
-void Networks::synthesise_pixels(Tensor features, const Plane& pixels, Trace* trace) {
+void Networks::synthesise_pixels(Tensor features, const OutputPixels& pixels, Trace* trace) {
   const Plane input = plane(features);
   share_rows(1, 0, pixels.height, 2 * input.width, kernels_.up_tile_columns, [&](int, const Tile& tile, int) {
     kernels_.residual_up_output(packed_.synthesis[kLevels - 1][0], packed_.output, input, pixels, tile,

@@ -36,8 +36,8 @@ class Networks {
   BufferPool& buffers() { return *buffers_; }
   ThreadPool& threads() { return threads_; }
 
-  // Analysis and gain: the latents Y (s16 x 32) of an RGB image whose sides are multiples of 16.
-  Latents analyse(const Plane& image, int quality, Trace* trace);
+  // Analysis and gain: the latents Y (s16 x 32).
+  Latents analyse(const InputPixels& image, int quality, Trace* trace);
   // Of bottleneck b. They depend on no other bottleneck, and any of them may be computed at once (for_each_bottleneck):
   // the hyper-latents Z (s16 x 32);
   Tensor hyper_analyse(int b, const Tensor& latents);
@@ -56,8 +56,8 @@ class Networks {
   // Gain and synthesis of the decoded latents, whose memory is given back on the way, up to the input of the last level
   // (u8 x 32).
   Tensor synthesise(Latents decoded, int quality, Trace* trace);
-  // The last level: writes its top left RGB pixels, as many as there are in `pixels`.
-  void synthesise_pixels(Tensor features, const Plane& pixels, Trace* trace);
+  // The last level: writes its top left pixels, as many as there are in `pixels`.
+  void synthesise_pixels(Tensor features, const OutputPixels& pixels, Trace* trace);
 
  private:
   // Runs task(group, tile, worker) on all threads until rows [begin, end) of all groups of a level's nodes are done.
@@ -89,7 +89,7 @@ class Networks {
   }
 
   // The outputs of the analysis' leaves. Large images go through all levels by bands of rows.
-  std::vector<Features> analysis_levels(const Plane& image, Trace* trace);
+  std::vector<Features> analysis_levels(const InputPixels& image, Trace* trace);
   // The outputs of a level's residual blocks. Of large images, gives the memory of its inputs back on the way.
   std::vector<Features> synthesis_level(int level, std::vector<Features> inputs, Trace* trace);
 

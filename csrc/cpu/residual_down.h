@@ -5,6 +5,7 @@
 
 #include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
+#include "cpu/pixel_rows.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -15,12 +16,38 @@ inline constexpr int kDownSpan = kMatrixTiles ? 2 : kLargestSpan;
 // The first convolution's, where that is of the image, and has few weights.
 inline constexpr int kDownImageSpan = kLargestSpan;
 
-// `Stored` is the input plane's type, `Element` its type in a line, `kLineChannels` a line's channels a pixel.
-template <class Stored, class Element, int kLineChannels, class Load, int kSiblings>
+// What a block reads: its type and channels in a line, its size, and its lines.
+struct FeatureLines {
+  using Element = std::int16_t;
+  static constexpr int kLineChannels = kChannels;
+  const Plane& in;
+  std::int32_t height() const { return in.height; }
+  std::int32_t width() const { return in.width; }
+  template <class Lines>
+  void load(Lines& to, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) const {
+    to.template load<std::int16_t, CopyS16Features>(in, row, first, count, zero_point);
+  }
+};
+struct ImageLines {
+  using Element = U8Line;
+  static constexpr int kLineChannels = kColours + 1;
+  const InputPixels& in;
+  std::int32_t height() const { return in.whole_height; }
+  std::int32_t width() const { return in.whole_width; }
+  template <class Lines>
+  void load(Lines& to, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) const {
+    load_pixels(in, row, first, count, zero_point, to.begin(row));
+  }
+};
+
+template <class Source, int kSiblings>
 class ResidualDown {
+  using Element = typename Source::Element;
+  static constexpr int kLineChannels = Source::kLineChannels;
+
  public:
   // Output rows from `first_row` on, in the tile's columns.
-  ResidualDown(const PackedResidualDown* siblings, const Plane& in, const Tile& tile, std::int32_t first_row,
+  ResidualDown(const PackedResidualDown* siblings, const Source& in, const Tile& tile, std::int32_t first_row,
                void* scratch)
       : in_(in), column_(tile.column_begin), columns_(tile.column_end - tile.column_begin) {
     Arena arena{static_cast<std::uint8_t*>(scratch)};
@@ -123,16 +150,15 @@ class ResidualDown {
 
   // What line `row` of t is made from, and the skip of output row `row`.
   void load_input(std::int32_t row) {
-    if (row < 0 || row >= in_.height / 2) return;
+    if (row < 0 || row >= in_.height() / 2) return;
     for (; next_input_ <= 2 * row + 1; ++next_input_) {
-      input_.template load<Stored, Load>(in_, next_input_, 2 * column_ - 3, 2 * columns_ + 5,
-                                         nodes_[0].block->input_zero_point);
+      in_.load(input_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, nodes_[0].block->input_zero_point);
     }
   }
 
   // Line `row` of a sibling's t, from column column_ - 1 on.
   void compute_middle(Node& node, std::int32_t row) {
-    const std::int32_t height = in_.height / 2, width = in_.width / 2;
+    const std::int32_t height = in_.height() / 2, width = in_.width() / 2;
     const std::int32_t count = columns_ + 2;
     if (row < 0 || row >= height) {
       node.middle.zero(row, 0, count);
@@ -157,7 +183,7 @@ class ResidualDown {
     node.middle.check(row, count);
   }
 
-  const Plane& in_;
+  const Source in_;
   std::int32_t column_, columns_;
   std::int32_t next_middle_, next_input_;
   Input input_;  // from column 2 * column_ - 3 on
@@ -168,13 +194,13 @@ class ResidualDown {
   std::int16_t* result_;
 };
 
-template <class Stored, class Element, int kLineChannels, class Load, int kSiblings>
-void residual_down(const PackedResidualDown* siblings, const Plane& in, const Plane* outs, const Tile& tile,
+template <class Source, int kSiblings, class Input>
+void residual_down(const PackedResidualDown* siblings, const Input& in, const Plane* outs, const Tile& tile,
                    std::int64_t* sums, void* scratch) {
   std::int32_t row;
   if (!next_row(tile.rows, row)) return;
   [[maybe_unused]] const MatrixTiles tiles;
-  ResidualDown<Stored, Element, kLineChannels, Load, kSiblings> down(siblings, in, tile, row, scratch);
+  ResidualDown<Source, kSiblings> down(siblings, {in}, tile, row, scratch);
   do {
     down.begin_row(row);
     for (int i = 0; i < kSiblings; ++i) {

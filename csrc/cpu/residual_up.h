@@ -7,6 +7,7 @@
 
 #include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
+#include "cpu/pixel_rows.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -147,7 +148,7 @@ void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& ou
 // The last node and the output convolution. Every feature pixel is multiplied once with all nine taps (27 products); a
 // pixel is the sum of the nine neighbours' products for it.
 inline void residual_up_output(const PackedResidualUp& block, const PackedOutput& output, const Plane& in,
-                               const Plane& out, const Tile& tile, void* scratch) {
+                               const OutputPixels& out, const Tile& tile, void* scratch) {
   std::int32_t row;
   if (!next_row(tile.rows, row)) return;
   const std::int32_t height = 2 * in.height, width = 2 * in.width;
@@ -160,6 +161,8 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
   std::int16_t* features = arena.take<std::int16_t>((columns + kBlockPixels) * kChannels);
   // Lines of products from column begin - 1 on; nothing lies outside the image, so nothing is added there.
   auto products = LineRing<std::int32_t, 4>::make(arena, (columns + 2 + kBlockPixels) * kChannels);
+  const bool in_place = !out.grey && is_interleaved(out.strides);
+  std::uint8_t* const rgb = arena.take<std::uint8_t>((tile.column_end - tile.column_begin) * kColours);
 
   std::int32_t next = row - 1;
   do {
@@ -181,10 +184,11 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
     }
     const std::int32_t last_column = tile.column_end < out.width ? tile.column_end : out.width;
     const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(tile.column_begin - begin) * kChannels;
-    output_pixels(
-        products.at(row - 1) + offset, products.at(row) + offset, products.at(row + 1) + offset, output,
-        last_column - tile.column_begin,
-        static_cast<std::uint8_t*>(out.data) + (static_cast<std::ptrdiff_t>(row) * out.width + tile.column_begin) * 3);
+    const std::int32_t count = last_column - tile.column_begin;
+    std::uint8_t* const to = out.data + row * out.strides.row + tile.column_begin * out.strides.column;
+    output_pixels(products.at(row - 1) + offset, products.at(row) + offset, products.at(row + 1) + offset, output,
+                  count, in_place ? to : rgb);
+    if (!in_place) deliver_pixels(rgb, count, out, to);
   } while (next_row(tile.rows, row));
 }
 

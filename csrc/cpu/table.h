@@ -16,17 +16,15 @@ namespace treenet::cpu::TREENET_ISA {
 // beyond their tile, and a few blocks.
 inline std::size_t scratch_bytes() {
   constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
-  constexpr std::size_t kDown =
-      ResidualDown<std::int16_t, std::int16_t, kChannels, CopyS16Features, 2>::scratch_bytes(kDownTileColumns);
-  constexpr std::size_t kDownImage =
-      ResidualDown<std::uint8_t, U8Line, 4, PadRgb<U8Line>, 1>::scratch_bytes(kDownImageTileColumns);
+  constexpr std::size_t kDown = ResidualDown<FeatureLines, 2>::scratch_bytes(kDownTileColumns);
+  constexpr std::size_t kDownImage = ResidualDown<ImageLines, 1>::scratch_bytes(kDownImageTileColumns);
   constexpr std::size_t kUp =
       ResidualUp<std::int16_t, std::int16_t, CopyS16Features, std::int16_t>::scratch_bytes(kUpTileColumns);
   constexpr std::int32_t kFeatures = kUpTileColumns + 4;  // columns that the output convolution reads
   constexpr std::size_t kOutput =
       ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>::scratch_bytes(kFeatures) +
       (kFeatures + kBlockPixels) * kChannels * sizeof(std::int16_t) +
-      4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t);
+      4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t) + kUpTileColumns * kColours + 63;
   constexpr std::size_t kHyper =
       S16::scratch_bytes(kHyperLines * (2 * (kHyperTileColumns + kBlockPixels) + 16) * kMaxHyperChannels);
   constexpr std::size_t kParameters = ParametersOfStage::scratch_bytes();
@@ -44,8 +42,8 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   table.down_tile_columns = kDownTileColumns;
   table.down_image_tile_columns = kDownImageTileColumns;
   table.up_tile_columns = kUpTileColumns;
-  table.residual_down_image = residual_down<std::uint8_t, U8Line, 4, PadRgb<U8Line>, 1>;
-  table.residual_down_siblings = residual_down<std::int16_t, std::int16_t, kChannels, CopyS16Features, 2>;
+  table.residual_down_image = residual_down<ImageLines, 1, InputPixels>;
+  table.residual_down_siblings = residual_down<FeatureLines, 2, Plane>;
   table.residual_up_s16_s16 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::int16_t>;
   table.residual_up_s16_u8 = residual_up<std::int16_t, std::int16_t, CopyS16Features, std::uint8_t>;
   table.residual_up_u8_s16 = residual_up<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>;

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from treenet_fast import _native
 from treenet_fast._stream import Stream
-from treenet_fast.images import MAX_SIDE, ImageLike, Output, Picture, restore, rgb_image
+from treenet_fast.images import MAX_SIDE, ImageLike, Output, Picture, host_pixels, restore, restore_planes
 
 NO_LIMIT = MAX_SIDE**2
 """More pixels than a stream can say (SPEC §8): for calls whose sizes have been checked."""
@@ -54,10 +54,14 @@ class CpuEngine:
         self.native = native
 
     def encode(self, pictures: Sequence[Picture], quality: int) -> list[bytes]:
-        images = [rgb_image(picture) for picture in pictures]  # all of them, so that a bad one costs no work
-        return [self.native.encode(image.pixels, quality, image.grey) for image in images]
+        images = [host_pixels(picture) for picture in pictures]  # all of them, so that a bad one costs no work
+        return [
+            self.native.encode(pixels, quality, picture.grey) for pixels, picture in zip(images, pictures, strict=True)
+        ]
 
     def decode(self, streams: Sequence[Stream], output: Output) -> list[ImageLike]:
+        if output == "torch":
+            return [restore_planes(self.native.decode(stream.data, NO_LIMIT, planar=True)) for stream in streams]
         return [restore(self.native.decode(stream.data, NO_LIMIT), output) for stream in streams]
 
 

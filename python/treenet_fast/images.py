@@ -129,11 +129,18 @@ def rgb_image(picture: Picture) -> RgbImage:
     Raises:
         UnsupportedImageError: floats that are NaN or outside 0..1; a tensor whose values cannot be had.
     """
+    return RgbImage(np.ascontiguousarray(host_pixels(picture)), picture.grey)
+
+
+def host_pixels(picture: Picture) -> NDArray[np.uint8]:
+    """The same as u8 `[height, width, 3]` in any strides: the caller's own values where they are that.
+
+    Raises:
+        UnsupportedImageError: as `rgb_image`.
+    """
     array = picture.array
     (pixels,) = to_u8([array if isinstance(array, np.ndarray) else _from_tensor(array)])
-    if picture.grey:
-        pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    return RgbImage(np.ascontiguousarray(pixels), picture.grey)
+    return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if picture.grey else pixels
 
 
 def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -204,6 +211,13 @@ def restore(pixels: NDArray[np.uint8], output: Output | None) -> ImageLike:
 
     tensor = torch.from_numpy(pixels)
     return tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1).contiguous()
+
+
+def restore_planes(planes: NDArray[np.uint8]) -> torch.Tensor:
+    """The tensor u8 `[3 or 1, H, W]` of pixels that lie so; it has their memory."""
+    import torch
+
+    return torch.from_numpy(planes)
 
 
 def check_output(output: Output | None) -> Output:

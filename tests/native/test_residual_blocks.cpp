@@ -78,6 +78,19 @@ struct Output {
   bool operator==(const Output&) const = default;
 };
 
+// Runs task(tile, scratch) over `width` columns, and over the rows between one of `bounds` and the next.
+void in_tiles(const KernelTable& kernels, int width, int columns, const std::vector<int>& bounds,
+              const std::function<void(const Tile&, void*)>& task) {
+  AlignedBuffer scratch(kernels.scratch_bytes());
+  std::mt19937 random(1);  // whatever another kernel may have left
+  std::generate_n(scratch.as<std::uint32_t>(), kernels.scratch_bytes() / 4, std::ref(random));
+  const Tiling tiling(width, columns, kernels.block_pixels);
+  for (std::size_t part = 0; part + 1 < bounds.size(); ++part) {
+    RowSharing sharing(tiling.across, bounds[part], bounds[part + 1], 1);
+    for (int index; sharing.begin(0, index);) task(tiling.tile(index, {&sharing, 0}), scratch.as<void>());
+  }
+}
+
 using Kernel = std::function<void(const PackedModel&, const KernelTable&, const Plane& in, const Plane* outs,
                                   const Tile&, std::int64_t* sums, void* scratch)>;
 
@@ -101,18 +114,11 @@ struct Block {
     Output<T> output{std::vector<T>(2 * size), {}};
     const Plane outs[2] = {{output.numbers.data(), height, width, channels},
                            {output.numbers.data() + size, height, width, channels}};
-    AlignedBuffer scratch(kernels.scratch_bytes());
-    std::mt19937 random(1);  // whatever another kernel may have left
-    std::generate_n(scratch.as<std::uint32_t>(), kernels.scratch_bytes() / 4, std::ref(random));
-    const Tiling tiling(width, std::min(columns, widest(kernels)), kernels.block_pixels);
     starts.push_back(height);
-    for (std::size_t part = 0; part + 1 < starts.size(); ++part) {
-      RowSharing sharing(tiling.across, starts[part], starts[part + 1], 1);
-      for (int index; sharing.begin(0, index);) {
-        kernel(packed_for(kernels), kernels, {in.numbers.data(), in.height, in.width, in.channels}, outs,
-               tiling.tile(index, {&sharing, 0}), output.sums.data(), scratch.as<void>());
-      }
-    }
+    in_tiles(kernels, width, std::min(columns, widest(kernels)), starts, [&](const Tile& tile, void* scratch) {
+      kernel(packed_for(kernels), kernels, {in.numbers.data(), in.height, in.width, in.channels}, outs, tile,
+             output.sums.data(), scratch);
+    });
     return output;
   }
 
@@ -132,28 +138,38 @@ struct Block {
   }
 };
 
-// A downsampling kernel on the first nodes of a level.
-Kernel down(ResidualDownKernel KernelTable::* kernel, int level) {
-  return [=](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
-    (kernels.*kernel)(&packed.analysis[level][0], rest...);
-  };
-}
+PixelStrides dense(int width) { return {std::ptrdiff_t{3} * width, 3, 1}; }
+
 Kernel up(ResidualUpKernel KernelTable::* kernel, int level) {
   return [=](const PackedModel& packed, const KernelTable& kernels, const Plane& in, const Plane* outs, auto... rest) {
     (kernels.*kernel)(packed.synthesis[level][0], in, *outs, rest...);
   };
 }
 
-const Block<std::int16_t> down_s16{true, false, kChannels, down(&KernelTable::residual_down_siblings, 1)};
-const Block<std::int16_t> down_image{true, true, kChannels, down(&KernelTable::residual_down_image, 0)};
+const Block<std::int16_t> down_s16{true, false, kChannels,
+                                   [](const PackedModel& packed, const KernelTable& kernels, auto... rest) {
+                                     kernels.residual_down_siblings(&packed.analysis[1][0], rest...);
+                                   }};
+Block<std::int16_t> down_image_of(const std::function<InputPixels(const Plane&)>& pixels) {
+  return {true, true, kChannels,
+          [=](const PackedModel& packed, const KernelTable& kernels, const Plane& in, auto... rest) {
+            kernels.residual_down_image(&packed.analysis[0][0], pixels(in), rest...);
+          }};
+}
+const Block<std::int16_t> down_image = down_image_of([](const Plane& in) {
+  return InputPixels{static_cast<std::uint8_t*>(in.data), in.height, in.width, in.height, in.width, dense(in.width)};
+});
 const Block<std::int16_t> up_s16_s16{false, false, kChannels, up(&KernelTable::residual_up_s16_s16, 1)};
 const Block<std::uint8_t> up_s16_u8{false, false, kChannels, up(&KernelTable::residual_up_s16_u8, 2)};
 const Block<std::int16_t> up_u8_s16{false, false, kChannels, up(&KernelTable::residual_up_u8_s16, 3)};
-const Block<std::uint8_t> output{
-    false, false, 3,
-    [](const PackedModel& packed, const KernelTable& kernels, const Plane& in, const Plane* outs, const Tile& tile,
-       std::int64_t*,
-       void* scratch) { kernels.residual_up_output(packed.synthesis[3][0], packed.output, in, *outs, tile, scratch); }};
+const Block<std::uint8_t> output{false, false, 3,
+                                 [](const PackedModel& packed, const KernelTable& kernels, const Plane& in,
+                                    const Plane* outs, const Tile& tile, std::int64_t*, void* scratch) {
+                                   const OutputPixels pixels{static_cast<std::uint8_t*>(outs->data), outs->height,
+                                                             outs->width, dense(outs->width), false};
+                                   kernels.residual_up_output(packed.synthesis[3][0], packed.output, in, pixels, tile,
+                                                              scratch);
+                                 }};
 
 void same_upwards(const Wide& in) {
   up_s16_s16.same_everywhere(in);
@@ -237,6 +253,105 @@ TEST("downsampling an image, and the widest tiles") {
     std::mt19937 random(1000 * height + width);
     down_image.same_everywhere(Narrow(height, width, 3, [&](std::size_t) { return static_cast<int>(random() % 256); }));
     down_s16.same_everywhere(wide(height, width, within(1500, width)));
+  }
+}
+
+// An order of pixels in memory, and where the first one is of the bytes that are theirs, and others'.
+struct Order {
+  PixelStrides strides;
+  std::ptrdiff_t first, bytes;
+  std::ptrdiff_t at(int row, int column, int channel) const {
+    return first + row * strides.row + column * strides.column + channel * strides.channel;
+  }
+};
+std::vector<Order> orders(int height, int width) {
+  const std::ptrdiff_t plane = std::ptrdiff_t{height} * width, all = 3 * plane;
+  return {{dense(width), 0, all},
+          {{3 * width + 5, 3, 1}, 0, all + 5 * height},
+          {{width, 1, plane}, 0, all},
+          {{width, 1, -plane}, 2 * plane, all},
+          {{-3 * width, 3, 1}, all - 3 * width, all},
+          {{4 * width, 4, 1}, 0, 4 * plane},
+          {{-3 * width, -3, -1}, all - 1, all},
+          {{3, std::ptrdiff_t{3} * height, 1}, 0, all}};  // columns after columns
+}
+
+TEST("an image in any order and of any size is what it is extended to whole blocks") {
+  for (const auto& [height, width] : {std::pair{16, 16}, {1, 1}, {17, 33}, {6, 385}, {33, 47}, {3, 783}}) {
+    const int whole_height = (height + 15) / 16 * 16, whole_width = (width + 15) / 16 * 16;
+    for (const bool grey : {false, true}) {
+      const auto value = [&](int row, int column, int channel) {
+        row = std::min(row, height - 1), column = std::min(column, width - 1);
+        return static_cast<std::uint8_t>(row * 71 + column * 29 * (row % 3 + 1) + (grey ? 0 : channel * 101));
+      };
+      const Narrow whole(whole_height, whole_width, 3, [&](std::size_t i) {
+        const int pixel = static_cast<int>(i / 3);
+        return value(pixel / whole_width, pixel % whole_width, static_cast<int>(i % 3));
+      });
+      const Output<std::int16_t> expected = down_image.run(*kernels_scalar, whole, 384, {0});
+      std::vector<Order> all = orders(height, width);
+      if (grey) all = {{{width, 1, 0}, 0, std::ptrdiff_t{height} * width}};
+      for (const Order& order : all) {
+        std::vector<std::uint8_t> bytes(static_cast<std::size_t>(order.bytes));  // none before or after
+        for (int row = 0; row < height; ++row) {
+          for (int column = 0; column < width; ++column) {
+            for (int c = 0; c < 3; ++c) bytes.at(order.at(row, column, c)) = value(row, column, c);
+          }
+        }
+        const Block<std::int16_t> block = down_image_of([&](const Plane& in) {
+          return InputPixels{bytes.data() + order.first, height, width, in.height, in.width, order.strides};
+        });
+        CHECK(block.run(*kernels_scalar, whole, 384, {0, 2, 5}) == expected);
+        for (const KernelTable* kernels : tables_beside_scalar()) {
+          for (const int columns : {384, 2 * kernels->block_pixels}) {
+            CHECK(block.run(*kernels, whole, columns, {0}) == expected);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST("pixels go out in any order, as grey ones too, and nothing beside them is written") {
+  for (const auto& [height, width] : {std::pair{16, 16}, {1, 1}, {13, 21}, {2, 400}, {6, 39}}) {
+    const int coarse_height = (height + 15) / 16 * 8, coarse_width = (width + 15) / 16 * 8;
+    std::mt19937 random(1000 * height + width);
+    const Narrow in(coarse_height, coarse_width, kChannels,
+                    [&](std::size_t) { return static_cast<int>(random() % 256); });
+    const Output<std::uint8_t> whole = output.run(*kernels_scalar, in, 384, {0});
+    const auto rgb = [&](int row, int column, int c) {
+      return whole.numbers[3 * (static_cast<std::size_t>(row) * 2 * coarse_width + column) + c];
+    };
+    for (const bool grey : {false, true}) {
+      std::vector<Order> all = orders(height, width);
+      if (grey) all = {{{width, 1, 1}, 0, height * width}, {{2 * width + 3, 2, 1}, 0, height * (2 * width + 3)}};
+      for (const Order& order : all) {
+        std::vector<std::uint8_t> expected(static_cast<std::size_t>(order.bytes), 7);
+        for (int row = 0; row < height; ++row) {
+          for (int column = 0; column < width; ++column) {
+            const int sum = rgb(row, column, 0) + rgb(row, column, 1) + rgb(row, column, 2);
+            for (int c = 0; c < (grey ? 1 : 3); ++c) {
+              expected.at(order.at(row, column, c)) =
+                  grey ? static_cast<std::uint8_t>((2 * sum + 3) / 6) : rgb(row, column, c);
+            }
+          }
+        }
+        std::vector<const KernelTable*> tables = tables_beside_scalar();
+        tables.push_back(kernels_scalar);
+        for (const KernelTable* kernels : tables) {
+          for (const int columns : {kernels->up_tile_columns, 2 * kernels->block_pixels}) {
+            std::vector<std::uint8_t> bytes(expected.size(), 7);
+            const OutputPixels pixels{bytes.data() + order.first, height, width, order.strides, grey};
+            const PackedModel& packed = packed_for(*kernels);
+            const Plane features{const_cast<std::uint8_t*>(in.numbers.data()), in.height, in.width, kChannels};
+            in_tiles(*kernels, 2 * coarse_width, columns, {0, height}, [&](const Tile& tile, void* scratch) {
+              kernels->residual_up_output(packed.synthesis[3][0], packed.output, features, pixels, tile, scratch);
+            });
+            CHECK(bytes == expected);
+          }
+        }
+      }
+    }
   }
 }
 
