@@ -17,14 +17,14 @@ from gpu.stages import stages
 from treenet_fast import TreeNetError
 from treenet_fast.model import TreeNet
 
-PARAMETERS = ["parameters_kernel", "count_kernel", "scan_kernel", "gather_kernel"]
+PARAMETERS = ["parameters_kernel", "count_kernel", "scan_kernel", "gather_kernel", "copy_kernel"]
 LAUNCHES = {
     "compress": [
         *(["residual_down_kernel"] * 4 + ["fusion_kernel"] * 2 + ["hyper_kernel"] * 5),
         *(["hyper_symbols_kernel"] + ["hyper_kernel"] * 5 + PARAMETERS * 2),
     ],
     "decompress": [
-        *(["hyper_symbols_kernel"] + ["hyper_kernel"] * 5 + [*PARAMETERS, "scatter_kernel"] * 2),
+        *(["hyper_symbols_kernel"] + ["hyper_kernel"] * 5 + [*PARAMETERS, "copy_kernel", "scatter_kernel"] * 2),
         *(["residual_up_kernel", "fusion_kernel", "fusion_kernel"] * 3 + ["residual_up_kernel"]),
     ],
 }

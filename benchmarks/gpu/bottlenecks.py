@@ -105,7 +105,7 @@ def _symbols(task: str, height: int, width: int) -> Stage:
     decoded latents. How many latents have symbols the image decides: none is the least."""
     hyper = math.prod(_hyper_size(height, width))
     moved = LATENTS * CHANNELS * (4 * hyper + height * width * (1 if task == "compress" else 5))
-    kernels = r"\b(hyper_symbols|count|scan|gather|scatter)_kernel"
+    kernels = r"\b(hyper_symbols|count|scan|gather|copy|scatter)_kernel"
     return Stage("symbols", task, kernels, (), None, Cost(moved, 0, 0))
 
 

@@ -104,15 +104,17 @@ struct SymbolParameters {
   const std::int16_t* symbols;  // of the encoder: at every position
   std::int32_t* row_begin;
   std::int32_t* row_begin_host;
-  std::uint8_t* coded_tables;  // [image][capacity]: host memory, as are the symbols
+  std::uint8_t* coded_tables;  // [image][capacity], aligned to 16 bytes as are all four
   std::int16_t* coded_symbols;
-  std::int64_t capacity;
+  std::uint8_t* coded_tables_host;
+  std::int16_t* coded_symbols_host;
+  std::int64_t capacity;  // a multiple of 32
   int images, height, width, segment_rows;
   int skip;
 };
-// Tables of the coded symbols of one parity and, where `symbols` are given, these.
+// Tables of the coded symbols of one parity and, where `symbols` are given, these, to the host.
 void gather_symbols(int parity, const SymbolParameters& parameters, StreamHandle stream);
-// Decoded latents from `coded_symbols`.
+// Decoded latents from the host's symbols.
 void scatter_symbols(int parity, const SymbolParameters& parameters, StreamHandle stream);
 
 struct HyperSymbolParameters {

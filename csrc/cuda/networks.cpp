@@ -196,8 +196,10 @@ SymbolParameters Networks::symbols(const Space& space, int parity) const {
   p.symbols = space.direction == Direction::kEncode ? space.device.symbols : nullptr;
   p.row_begin = space.device.row_begin;
   p.row_begin_host = coded.row_begin;
-  p.coded_tables = coded.tables;
-  p.coded_symbols = coded.symbols;
+  p.coded_tables = space.device.coded_tables;
+  p.coded_symbols = space.device.coded_symbols;
+  p.coded_tables_host = coded.tables;
+  p.coded_symbols_host = coded.symbols;
   p.capacity = space.capacity();
   p.images = space.images;
   p.height = space.geometry.latent_height;

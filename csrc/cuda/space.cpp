@@ -108,6 +108,8 @@ void place(Pieces<DeviceBuffer>& pieces, const Geometry& g, const Sizes& n, Dire
   pieces.take(to.decoded, elements);
   pieces.take(to.index, elements);
   pieces.take(to.row_begin, n.runs);
+  pieces.take(to.coded_tables, n.coded);
+  pieces.take(to.coded_symbols, n.coded);
   pieces.take_bytes(to.level_sums, sums_bytes(n.images));
 }
 

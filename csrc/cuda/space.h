@@ -45,7 +45,9 @@ struct DeviceMemory {
   std::int16_t* mean;
   std::int16_t* decoded;
   std::uint8_t* index;
-  std::int32_t* row_begin;          // as in CodedStage
+  std::int32_t* row_begin;  // as in CodedStage, of one parity after the other
+  std::uint8_t* coded_tables;
+  std::int16_t* coded_symbols;
   unsigned long long* level_sums;   // [node][image][32]
   unsigned long long* middle_sums;  // [pair][image][32], right behind
 };

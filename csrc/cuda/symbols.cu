@@ -1,5 +1,8 @@
 // Between positions of the latents and symbols in the order of coding (SPEC §7.2): what the host's entropy coder reads
-// and writes, in its own memory, is only what is coded.
+// and writes, in its own memory, is only what is coded. It crosses the bus in words of 16 bytes, by kernels that do no
+// more: a position's few bytes at a time take several times as long.
+#include <algorithm>
+
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -8,7 +11,8 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kScanThreads = 256;
-constexpr int kLanes = 32;  // the channels of a position
+constexpr int kCopyThreads = 256, kMostCopyBlocks = 32;  // of an image
+constexpr int kLanes = 32;                               // the channels of a position
 
 // Row `row` of bottleneck b among the runs of its image, and where it lies.
 struct Run {
@@ -146,6 +150,27 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   });
 }
 
+// The first `count` elements and, as they are whole words, up to 15 bytes behind them.
+template <class T>
+__device__ __forceinline__ void copy_words(const T* from, T* to, int count) {
+  constexpr int kEach = sizeof(uint4) / sizeof(T);
+  const int first = static_cast<int>(blockIdx.x) * kCopyThreads + static_cast<int>(threadIdx.x);
+  for (int i = first; i * kEach < count; i += static_cast<int>(gridDim.x) * kCopyThreads) {
+    reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
+  }
+}
+
+// Coded symbols of an image to the host, with their tables, or from it.
+template <bool kToHost>
+__global__ void __launch_bounds__(kCopyThreads) copy_kernel(const __grid_constant__ SymbolParameters p) {
+  const int image = static_cast<int>(blockIdx.z);
+  const int count = runs_of(p, p.row_begin, image)[kBottleneckCount * p.height];
+  const std::int64_t begin = image * p.capacity;
+  if (!kToHost) return copy_words(p.coded_symbols_host + begin, p.coded_symbols + begin, count);
+  copy_words(p.coded_tables + begin, p.coded_tables_host + begin, count);
+  if (p.symbols != nullptr) copy_words(p.coded_symbols + begin, p.coded_symbols_host + begin, count);
+}
+
 __global__ void __launch_bounds__(kWarps* kWarp)
     scatter_kernel(const __grid_constant__ OfParity<SymbolParameters> call) {
   const SymbolParameters& p = call.p;
@@ -194,6 +219,13 @@ __global__ void __launch_bounds__(kWarps* kWarp) hyper_symbols_kernel(const __gr
   }
 }
 
+Grid grid_of_copy(const SymbolParameters& p) {
+  constexpr std::int64_t kBlock = kCopyThreads * sizeof(uint4);  // symbols, were they all coded: half of them, or fewer
+  return {.x = static_cast<int>(std::min<std::int64_t>((p.capacity + kBlock - 1) / kBlock, kMostCopyBlocks)),
+          .z = p.images,
+          .threads = kCopyThreads};
+}
+
 Grid grid_of_runs(int height, int images) {
   return {.x = (kBottleneckCount * height + kWarps - 1) / kWarps, .z = images, .threads = kWarps * kWarp};
 }
@@ -207,9 +239,11 @@ void gather_symbols(int parity, const SymbolParameters& p, StreamHandle stream) 
   launch(scan_kernel, {.x = p.images, .threads = kScanThreads, .shared_bytes = kScanThreads * sizeof(std::int32_t)},
          stream, p);
   launch(gather_kernel, grid, stream, call);
+  launch(copy_kernel<true>, grid_of_copy(p), stream, p);
 }
 
 void scatter_symbols(int parity, const SymbolParameters& p, StreamHandle stream) {
+  launch(copy_kernel<false>, grid_of_copy(p), stream, p);
   launch(scatter_kernel, grid_of_runs(p.height, p.images), stream, OfParity<SymbolParameters>{p, parity});
 }
 
