@@ -84,13 +84,16 @@ TEST("all tensors where factors are of all sizes, so that products leave 32 bits
   }
 }
 
-// On a device of one multiprocessor a block of a hyper layer computes all outputs, on a large one a group of them.
+// On a device of one multiprocessor a block of a hyper layer computes all outputs, of twice as many positions, on a
+// large one a group of them.
 TEST("small devices and large ones give the same bytes") {
-  const Bytes pixels = image(16, 530);
-  const Bytes stream = testing::encode(scalar_codec(), pixels, 16, 530, 60);
-  for (const int multiprocessors : {1, 132}) {
-    cuda::emulation::set_multiprocessors(multiprocessors);
-    CHECK(testing::encode(device_codec(), pixels, 16, 530, 60) == stream);
+  for (const auto& [height, width] : {std::pair{16, 530}, {380, 150}}) {
+    const Bytes pixels = image(height, width);
+    const Bytes stream = testing::encode(scalar_codec(), pixels, height, width, 60);
+    for (const int multiprocessors : {1, 132}) {
+      cuda::emulation::set_multiprocessors(multiprocessors);
+      CHECK(testing::encode(device_codec(), pixels, height, width, 60) == stream);
+    }
   }
   cuda::emulation::set_multiprocessors(4);
 }
