@@ -31,7 +31,6 @@ RESULTS = HERE / "results"
 EXACTNESS = RESULTS / "exactness.json"
 EVALUATION = RESULTS / "evaluation.json"
 GPU = RESULTS / "gpu.json"
-GPU_COUNTERS = RESULTS / "gpu_counters.json"
 
 
 def exactness() -> str:
@@ -124,11 +123,6 @@ def on_a_gpu(tables: Callable[[gpu.report.Record], str]) -> str:
     return tables(json.loads(GPU.read_text()))
 
 
-def counted_on_a_gpu() -> str:
-    """Hardware counters, which have a run of their own."""
-    return gpu.report.counted(json.loads(GPU_COUNTERS.read_text()))
-
-
 Tables = dict[str, Callable[[], str]]
 
 PAGES: dict[Path, Tables] = {
@@ -145,7 +139,7 @@ PAGES: dict[Path, Tables] = {
         "times": times,
     },
     SPEED_PAGE: {suite: partial(recorded, suite) for suite in speed_tables.TABLES},
-    GPU_PAGE: {"kernels": partial(on_a_gpu, gpu.report.kernels), "counters": counted_on_a_gpu},
+    GPU_PAGE: {"kernels": partial(on_a_gpu, gpu.report.kernels)},
 }
 """The tables of each page, by name."""
 

@@ -27,11 +27,6 @@ def kernels(record: Record) -> str:
     return _text(record, {"blocks": blocks, "counters": counters, "not_run": not_run})
 
 
-def counted(record: Record) -> str:
-    """Exactness and hardware counters."""
-    return _text(record, {"exactness": exactness, "counters": counters})
-
-
 def _text(record: Record, parts: dict[str, Callable[[Record], str]]) -> str:
     return "\n\n".join([*(make(record) for name, make in parts.items() if record.get(name)), caption(record)])
 
