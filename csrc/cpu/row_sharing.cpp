@@ -10,6 +10,8 @@ namespace {
 // Kernels compute up to eight rows of an upsampling block's output together (conv3x3.h); those of eight lose little by
 // a part that begins in their middle.
 constexpr std::uint32_t kRowsTogether = 4;
+// Of a band: what a part computes again of the lines above is little beside them.
+constexpr int kFewestRows = 16;
 constexpr int kRowBits = 20;
 constexpr std::uint64_t kRowMask = (1u << kRowBits) - 1;
 
@@ -35,7 +37,22 @@ std::uint64_t RowSharing::Part::packed() const {
 }
 
 RowSharing::RowSharing(int tiles, int begin, int end, int workers)
-    : begin_(begin), end_(end), tiles_(tiles, workers), slots_(workers) {}
+    : tiles_(tiles),
+      begin_(begin),
+      end_(end),
+      bands_(std::clamp((end - begin) / kFewestRows, 1, workers)),
+      whole_(std::int64_t{tiles} * bands_, workers),
+      slots_(workers) {}
+
+// Of a tile as far as a band goes, band after band.
+RowSharing::Part RowSharing::whole(std::int64_t index) const {
+  const auto first_row = [&](std::int64_t band) {
+    const std::int64_t row = begin_ + (end_ - begin_) * band / bands_;
+    return static_cast<std::uint32_t>(band == bands_ ? end_ : band == 0 ? begin_ : row / kRowsTogether * kRowsTogether);
+  };
+  const std::int64_t band = index / tiles_;
+  return {static_cast<std::uint32_t>(index % tiles_), first_row(band), first_row(band + 1)};
+}
 
 bool RowSharing::begin(int worker, int& tile) {
   const auto take = [&](const Part& part) {
@@ -43,12 +60,11 @@ bool RowSharing::begin(int worker, int& tile) {
     tile = static_cast<int>(part.tile);
   };
   for (;;) {
-    if (tiles_.is_open()) {
+    if (whole_.is_open()) {
       ++moving_;
-      std::int64_t whole;
-      const bool taken = tiles_.take(worker, whole);
-      if (taken)
-        take({static_cast<std::uint32_t>(whole), static_cast<std::uint32_t>(begin_), static_cast<std::uint32_t>(end_)});
+      std::int64_t index;
+      const bool taken = whole_.take(worker, index);
+      if (taken) take(whole(index));
       --moving_;
       if (taken) return true;
     }

@@ -1,7 +1,9 @@
 // How workers share the rows of a level's tiles.
 //
-// A worker streams down a tile, and to begin anywhere costs it the lines above. So each takes tiles as wholes, its own
-// before others', and hands the lower half of one over only when another has nothing left to do.
+// A worker streams down a tile, and to begin anywhere costs it the lines above. So each takes tiles as wholes as far as
+// its band of rows goes, its own before others', and hands the lower half of one over only when another has nothing
+// left to do. Bands are for the memory: workers that go down the same rows side by side take longer, and in a band of
+// its own a worker finds what it wrote in the level before.
 #pragma once
 
 #include <atomic>
@@ -45,8 +47,10 @@ class RowSharing {
     std::atomic<std::uint64_t> part;
   };
 
-  const int begin_, end_;
-  Shares tiles_;                // whole ones
+  Part whole(std::int64_t index) const;
+
+  const int tiles_, begin_, end_, bands_;
+  Shares whole_;                // tiles of bands
   std::atomic<int> moving_{0};  // workers between taking rows and showing them in their slot
   std::vector<Slot> slots_;     // by worker
 };

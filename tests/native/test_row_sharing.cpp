@@ -67,6 +67,27 @@ TEST("one worker takes whole tiles") {
   CHECK_EQUAL(share(5, 100, 1, [](int) {}).parts, 5);
 }
 
+TEST("workers have bands of their own where these have rows enough, and as many tiles of them as each other") {
+  struct Case {
+    int workers, rows;
+    std::vector<std::int32_t> first_rows;  // by worker
+  };
+  for (const Case& c : {Case{2, 1000, {100, 600}},
+                        {2, 31, {100, 100}},
+                        {3, 48, {100, 116, 132}},
+                        {4, 40, {100, 100, 120, 120}},
+                        {2, 35, {100, 116}}}) {
+    RowSharing sharing(4, 100, 100 + c.rows, c.workers);
+    for (int worker = 0; worker < c.workers; ++worker) {
+      int tile;
+      std::int32_t row;
+      CHECK(sharing.begin(worker, tile));
+      CHECK(next_row({&sharing, worker}, row));
+      CHECK_EQUAL(row, c.first_rows[worker]);
+    }
+  }
+}
+
 TEST("a worker with nothing to do takes over from one that is slow") {
   // Nobody ends before the other has begun: the first waits at its first row until the other has had one.
   std::atomic<int> begun[2] = {0, 0};
