@@ -11,6 +11,9 @@ namespace {
 // Of images that go by bands.
 constexpr int kSynthesisBand = 512;  // rows of a level's output
 constexpr int kAnalysisBand = 64;    // rows of the leaves
+// Bytes of features beyond which the analysis does in any case: bands are in a cache from one level to the next, and so
+// are the pages that they write, which are those of rows that are done.
+constexpr std::size_t kAnalysisAtOnce = std::size_t{96} << 20;
 
 }  // namespace
 
@@ -82,7 +85,7 @@ std::vector<Networks::Features> Networks::analysis_levels(const InputPixels& ima
   const auto bytes = [&](int k) {
     return (std::size_t{1} << k) * height(k) * width(k) * kChannels * size_of(DType::kI16);
   };
-  const bool by_bands = trace == nullptr && go_by_bands(bytes(0), bytes(1));
+  const bool by_bands = trace == nullptr && (go_by_bands(bytes(0), bytes(1)) || bytes(0) + bytes(1) > kAnalysisAtOnce);
   constexpr int kLeaves = kLevels - 1;
   while (levels[kLeaves].done < height(kLeaves)) {
     // Row i needs rows 2i - 3 to 2i + 3 of the level above; of two that are computed together (conv3x3.h) both do, and

@@ -88,7 +88,7 @@ class Networks {
     return input_bytes + output_bytes > kept_bytes_;
   }
 
-  // The outputs of the analysis' leaves. Large images go through all levels by bands of rows.
+  // The outputs of the analysis' leaves. Images of more than 4 megapixels go through all levels by bands of rows.
   std::vector<Features> analysis_levels(const InputPixels& image, Trace* trace);
   // The outputs of a level's residual blocks. Of large images, gives the memory of its inputs back on the way.
   std::vector<Features> synthesis_level(int level, std::vector<Features> inputs, Trace* trace);
