@@ -351,6 +351,18 @@ def test_large_images_are_their_callers_own(photograph):
     np.testing.assert_array_equal(tensor.permute(1, 2, 0).numpy(), expected)
 
 
+def test_large_images_are_encoded_by_bands_to_the_same_symbols(photograph):
+    """Their traces are of the whole, which is computed level by level."""
+    height, width, _ = photograph.shape
+    image = np.tile(photograph, (2070 // height + 1, 2100 // width + 1, 1))[:2070, :2100]
+    native = Codec(threads=3)._engine.native
+    whole = native.trace_encode(image, 40)
+    decoded = native.trace_decode(native.encode(image, 40, False), image.size)
+    for b in range(4):
+        for name in (f"S.{b}", f"Z.{b}", f"Yhat.{b}"):
+            np.testing.assert_array_equal(decoded[name], whole[name], name)
+
+
 def test_released_memory_goes_back_to_the_system():
     codec = Codec(threads=1)
     image = np.full((1536, 1536, 3), 100, np.uint8)

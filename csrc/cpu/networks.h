@@ -24,7 +24,8 @@ inline void add(Sums& to, const Sums& sums) {
 class Networks {
  public:
   // What is kept for the next call in any case, which is all that 12 megapixels need. The features of images of more
-  // than 22 megapixels, which would not fit, go through by bands of rows, of which one makes room for the next.
+  // than 22 megapixels, which would not fit, go through by bands of rows, of which one makes room for the next; in the
+  // analysis those of smaller images do so, too (networks.cpp).
   static constexpr std::size_t kKeptBytes = std::size_t{512} << 20;
 
   // The model has to outlive them. Throws Error(kBackend) if `isa` is not usable here.
@@ -88,7 +89,7 @@ class Networks {
     return input_bytes + output_bytes > kept_bytes_;
   }
 
-  // The outputs of the analysis' leaves. Images of more than 4 megapixels go through all levels by bands of rows.
+  // The outputs of the analysis' leaves. Of large images, bands of rows go through all levels.
   std::vector<Features> analysis_levels(const InputPixels& image, Trace* trace);
   // The outputs of a level's residual blocks. Of large images, gives the memory of its inputs back on the way.
   std::vector<Features> synthesis_level(int level, std::vector<Features> inputs, Trace* trace);

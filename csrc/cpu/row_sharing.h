@@ -1,9 +1,9 @@
 // How workers share the rows of a level's tiles.
 //
 // A worker streams down a tile, and to begin anywhere costs it the lines above. So each takes tiles as wholes as far as
-// its band of rows goes, its own before others', and hands the lower half of one over only when another has nothing
-// left to do. Bands are for the memory: workers that go down the same rows side by side take longer, and in a band of
-// its own a worker finds what it wrote in the level before.
+// a band of rows goes, its own before others', and hands the lower half of one over only when another has nothing left
+// to do. There are as many bands as workers, or fewer where these would have few rows. They are for the memory: workers
+// that go down the same rows side by side take longer.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ struct Tiling {
 
 class RowSharing {
  public:
-  // Rows [begin, end) of tiles 0 .. tiles - 1. At most 65536 rows and 2^24 tiles.
+  // Rows [begin, end) of tiles 0 .. tiles - 1. At most 65536 rows, 2^20 tiles and 1024 workers.
   RowSharing(int tiles, int begin, int end, int workers);
 
   // Gives `worker` a tile, or what another leaves it of one; the rows come from `next`. False if nothing is left.

@@ -17,8 +17,10 @@ from treenet_fast import _native, models
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parents[1] / "examples" / "chelsea.png"
 CROPS = {"eye": (130, 105, 48, 64), "fur": (10, 300, 21, 37), "pixel": (100, 100, 1, 1)}  # top, left, height, width
+STRIP = 128 * 64 + 1  # pixels of the example, row after row, below each other: two segments (SPEC §7.2)
 CASES = [("eye", "mse", 1), ("eye", "mse", 90), ("fur", "mse", 50), ("pixel", "mse", 50)]
 CASES += [("eye", "ms-ssim", 40), ("fur", "ms-ssim", 100), ("pixel", "ms-ssim", 1)]
+CASES += [("strip", "mse", 60)]
 CASES += [("eye", "synthetic", 70), ("fur", "synthetic", 1), ("pixel", "synthetic", 100)]
 
 
@@ -28,8 +30,10 @@ def main():
     comparisons = {name: Comparison(model, paths) for name, model in loaded.items()}
     with Image.open(EXAMPLE) as example:
         photograph = np.asarray(example.convert("RGB"))
-    for name, (top, left, height, width) in CROPS.items():
-        Image.fromarray(photograph[top : top + height, left : left + width]).save(HERE / f"{name}.png", optimize=True)
+    images = {name: photograph[top : top + high, left : left + wide] for name, (top, left, high, wide) in CROPS.items()}
+    images["strip"] = photograph.reshape(-1, 1, 3)[:STRIP]
+    for name, image in images.items():
+        Image.fromarray(image).save(HERE / f"{name}.png", optimize=True)
     for stale in HERE.glob("*.tnf"):
         stale.unlink()
     entries = []
