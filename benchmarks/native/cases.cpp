@@ -317,12 +317,11 @@ class Builder {
     (wide ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv);
   }
   // Of stride 1, in a residual block: where by Winograd's algorithms (cpu/conv3x3.h), an s16 with 16 products in
-  // place of 36, and a u8 that is widened with 36 in place of 144.
+  // place of 36, and a u8 with 36 in place of 144.
   void convolution3x3(bool wide, double positions, const Convolution& conv) {
     case_.work_.macs += positions * paper_macs(conv);
-    const bool widened = kernels_.u8_group == 2;
-    const double share = !kernels_.winograd ? 1 : wide ? 4.0 / 9 : widened ? 1.0 / 4 : 1;
-    (wide || (kernels_.winograd && widened) ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv) * share;
+    const double share = !kernels_.winograd ? 1 : wide ? 4.0 / 9 : 1.0 / 4;
+    (wide || kernels_.winograd ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv) * share;
   }
   void normalisation(double positions, const ResidualBlock& block) {
     case_.work_.s16 += positions * static_cast<double>(block.normalisation.gamma.size());

@@ -61,7 +61,7 @@ struct PackedConv {
 
 // A 3x3 convolution of stride 1, and its weights in Winograd's form where an instruction set has use for them: 1x1
 // convolutions of s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16 points
-// (winograd_2x2.h), and a u8 that is widened 36 (winograd_4x4.h).
+// (winograd_2x2.h), and a u8 36 (winograd_4x4.h).
 struct Packed3x3 {
   PackedConv direct, winograd;
 };
@@ -186,7 +186,7 @@ using ResidualUpKernel = void (*)(const PackedResidualUp&, const Plane& in, cons
 struct KernelTable {
   const char* name;
   std::int32_t u8_group;      // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
-  bool winograd;              // whether residual blocks use Winograd's algorithms for what is s16 in their lines
+  bool winograd;              // whether residual blocks use Winograd's algorithms
   bool matrix_tiles;          // whether convolutions use PackedConv::tiles
   std::int32_t block_pixels;  // tiles have columns in whole blocks, but for the last ones
   std::size_t (*scratch_bytes)();

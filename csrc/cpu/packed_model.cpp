@@ -99,10 +99,8 @@ class Packer {
   // Of stride 1, in both forms where both have a use.
   Packed3x3 conv3x3(const Convolution& conv, const Layout& layout) {
     Packed3x3 packed{this->conv(conv, layout), {}};
-    if (winograd_ && layout.wide_input) {
-      packed.winograd = winograd(conv, layout, kTwiceG2x2);
-    } else if (winograd_ && u8_group_ == 2) {
-      packed.winograd = winograd(conv, layout, kG4x4);
+    if (winograd_) {
+      packed.winograd = layout.wide_input ? winograd(conv, layout, kTwiceG2x2) : winograd(conv, layout, kG4x4);
     }
     return packed;
   }

@@ -33,6 +33,17 @@ void store_vector(T* to, typename Vector<T>::Type vector) {
   std::memcpy(to, &vector, sizeof(vector));
 }
 
+// Elements of a line as numbers of 16 bits. Unsigned, because nothing is known of lines beyond the columns that count.
+inline Vector<std::uint16_t>::Type load_widened(const std::int16_t* from) {
+  return load_vector(reinterpret_cast<const std::uint16_t*>(from));
+}
+inline Vector<std::uint16_t>::Type load_widened(const std::uint8_t* from) {
+  typedef std::uint8_t Bytes [[gnu::vector_size(kVectorBytes / 2)]];
+  Bytes bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return __builtin_convertvector(bytes, Vector<std::uint16_t>::Type);
+}
+
 // The points' results, and sums of them between two steps, for a block of tiles: [point or sum][tile][32 outputs].
 // Unsigned, because what is added up may wrap; so may a folded zero point, but not the total (SPEC §9).
 class WinogradSums {

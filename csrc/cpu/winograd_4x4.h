@@ -1,4 +1,4 @@
-// Winograd's F(4x4, 3x3), for u8 widened to s16. A tile has 4 x 4 outputs, 6 x 6 inputs and as many points, which stay
+// Winograd's F(4x4, 3x3), for u8. A tile has 4 x 4 outputs, 6 x 6 inputs and as many points, which stay
 // in -12750..17340 for any inputs.
 //
 //       [ 4  0 -5  0  1  0 ]           [ 6  0  0 ]            [ 1 -4 -4  1  1  0 ]
@@ -30,7 +30,8 @@ class Winograd4x4 {
   }
 
   // As Winograd2x2's.
-  static void transform(const std::int16_t* const (&lines)[kSide], std::int16_t* points) {
+  template <class Element>
+  static void transform(const Element* const (&lines)[kSide], std::int16_t* points) {
     for (int i = 0; i < kTiles * kChannels; i += Vector<std::int16_t>::kElements) {
       const int tile = i / kChannels;
       Points columns[kSide];
@@ -39,7 +40,7 @@ class Winograd4x4 {
         Points d;
 #pragma GCC unroll 6
         for (int u = 0; u < kSide; ++u) {
-          d.at[u] = load_vector(reinterpret_cast<const std::uint16_t*>(lines[u] + (3 * tile + v) * kChannels + i));
+          d.at[u] = load_widened(lines[u] + (3 * tile + v) * kChannels + i);
         }
         columns[v] = transformed(d);
       }
