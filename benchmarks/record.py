@@ -1,11 +1,11 @@
 """Runs the benchmarks of the CPU, keeps the results, and prints their tables.
 
-    python benchmarks/record.py --image kodim15.png             # all, in 10 to 20 minutes
-    python benchmarks/record.py kernels scaling --large
-    python benchmarks/record.py --quick --out /tmp/results      # only to see that all works
+    python benchmarks/record.py benchmarks/results/epyc --image kodim15.png             # all, in 10 to 20 minutes
+    python benchmarks/record.py benchmarks/results/epyc kernels scaling --large
+    python benchmarks/record.py /tmp/results --quick                                    # only to see that all works
 
-Each suite has a file in benchmarks/results/. `python benchmarks/tables.py` then renews README.md and docs/speed.md. The
-kernels need a module of their own (bench_kernels.py says how to build it), the instructions need valgrind.
+Each suite has a file in the folder, which a machine has to itself. `python benchmarks/tables.py` then renews README.md
+and docs/. The kernels need a module of their own (bench_kernels.py says how to build it), the instructions valgrind.
 """
 
 import argparse
@@ -132,18 +132,20 @@ def record(results: list[Row], options: argparse.Namespace) -> Row:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the machine's folder")
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"{', '.join(SUITES)}; without any, all of them")
     parser.add_argument("--image", type=Path, help="a photograph; without it the example, enlarged")
     parser.add_argument("--runs", type=int, default=2, help="of the codec at Kodak's size (default: %(default)s)")
     parser.add_argument("--large", action="store_true", help="100 megapixels, too, which needs 10 GB of memory")
     parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="default: %(default)s")
     options = parser.parse_args(arguments)
     if unknown := set(options.suites) - set(SUITES):
         parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
-    if options.quick and options.out.resolve() == RESULTS:
-        parser.error("a quick run has no results to keep: give it another --out")
-    options.out.mkdir(exist_ok=True)
+    if str(options.out) in SUITES:
+        parser.error(f"the machine's folder comes first, not {options.out}")
+    if options.quick and options.out.resolve().is_relative_to(RESULTS):
+        parser.error("a quick run has no results to keep: give it another folder")
+    options.out.mkdir(parents=True, exist_ok=True)
     missing = {}
     for name in options.suites or SUITES:
         try:

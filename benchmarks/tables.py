@@ -25,7 +25,8 @@ from treenet_fast.evaluation.scores import MS_SSIM, PSNR
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 RESULTS_PAGE = HERE.parent / "docs" / "results.md"
-SPEED_PAGE = HERE.parent / "docs" / "speed.md"
+SPEED_PAGES = {"xeon": HERE.parent / "docs" / "speed.md", "epyc": HERE.parent / "docs" / "speed_epyc.md"}
+"""By machine: its folder of results."""
 GPU_PAGE = HERE.parent / "docs" / "gpu.md"
 RESULTS = HERE / "results"
 EXACTNESS = RESULTS / "exactness.json"
@@ -103,17 +104,12 @@ def like_rates() -> str:
     return markdown.table(*comparison.like_rates(Record.load(EVALUATION), (PSNR, MS_SSIM)))
 
 
-def speed() -> str:
-    """Kodak's size in short; all of it is in docs/speed.md."""
-    return speed_tables.speed_in_short(json.loads((RESULTS / "speed.json").read_text()))
-
-
-def recorded(suite: str) -> str:
-    """All of a suite of record.py, if it has been recorded."""
-    path = RESULTS / f"{suite}.json"
+def recorded(machine: str, suite: str, table: Callable[[speed_tables.Record], str]) -> str:
+    """A table of a suite of record.py, if it has been recorded."""
+    path = RESULTS / machine / f"{suite}.json"
     if not path.exists():
         return "Not recorded yet."
-    return speed_tables.TABLES[suite](json.loads(path.read_text()))
+    return table(json.loads(path.read_text()))
 
 
 def on_a_gpu(tables: Callable[[gpu.report.Record], str]) -> str:
@@ -129,7 +125,8 @@ PAGES: dict[Path, Tables] = {
     README: {
         "in short": in_short,
         "exactness": exactness,
-        "speed": speed,
+        "speed": partial(recorded, "xeon", "speed", speed_tables.speed_in_short),
+        "speed on EPYC": partial(recorded, "epyc", "speed", speed_tables.speed_in_short),
         "GPU": partial(on_a_gpu, gpu.report.in_short),
     },
     RESULTS_PAGE: {
@@ -138,7 +135,10 @@ PAGES: dict[Path, Tables] = {
         "BD-rates": bd_rates,
         "times": times,
     },
-    SPEED_PAGE: {suite: partial(recorded, suite) for suite in speed_tables.TABLES},
+    **{
+        page: {suite: partial(recorded, machine, suite, table) for suite, table in speed_tables.TABLES.items()}
+        for machine, page in SPEED_PAGES.items()
+    },
     GPU_PAGE: {"kernels": partial(on_a_gpu, gpu.report.kernels)},
 }
 """The tables of each page, by name."""

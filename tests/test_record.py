@@ -38,14 +38,20 @@ def test_merged_with_the_float_network_in_turn(record):
 
 def test_a_quick_run_has_no_results(record, capsys):
     with pytest.raises(SystemExit):
-        record.main(["--quick"])
+        record.main([str(record.RESULTS / "epyc"), "--quick"])
     assert "no results to keep" in capsys.readouterr().err
 
 
 def test_unknown_suite(record, capsys):
     with pytest.raises(SystemExit):
-        record.main(["sped"])
+        record.main(["results", "sped"])
     assert "there is no suite sped; there are speed, kernels" in capsys.readouterr().err
+
+
+def test_a_suite_is_no_folder(record, capsys):
+    with pytest.raises(SystemExit):
+        record.main(["kernels", "scaling"])
+    assert "the machine's folder comes first" in capsys.readouterr().err
 
 
 def test_what_fails_is_said(record, benchmark_script, monkeypatch, tmp_path, capsys):
@@ -58,7 +64,7 @@ def test_what_fails_is_said(record, benchmark_script, monkeypatch, tmp_path, cap
 
     monkeypatch.setitem(record.SUITES, "kernels", fail)
     monkeypatch.setattr(record, "commit", lambda: "0" * 40)
-    assert record.main(["kernels", "instructions", "--out", str(tmp_path)]) == 1
+    assert record.main([str(tmp_path), "kernels", "instructions"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["instructions.json"]
     printed = capsys.readouterr()
     assert "| `avx2` | 1234 |" in printed.out
