@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from pytorch_msssim import ms_ssim
 
 from treenet_fast.model import TreeNet
-from treenet_fast.training.loss import Terms, multi_scale_similarity, terms
+from treenet_fast.training.loss import Terms, _constants, multi_scale_similarity, terms
 
 
 def test_total():
@@ -35,3 +36,21 @@ def test_similarity_of_like_and_unlike(size):
     noisy = (image + 0.1 * torch.randn_like(image)).clamp(0, 1)
     assert multi_scale_similarity(image, image).item() == pytest.approx(1)
     assert 0.3 < multi_scale_similarity(noisy, image).item() < 0.99
+
+
+@pytest.mark.parametrize(("size", "window"), [(128, 7), (192, 11)])
+def test_similarity_is_the_librarys(size, window):
+    torch.manual_seed(0)
+    image, other = torch.rand(2, 1, 3, size, size)
+    expected = ms_ssim(image, other, data_range=1.0, size_average=False, win_size=window)
+    assert torch.equal(multi_scale_similarity(image, other), expected)
+
+
+def test_gradients_after_a_first_call_in_inference_mode():
+    _constants.cache_clear()
+    image = torch.rand(1, 3, 128, 128)
+    with torch.inference_mode():
+        multi_scale_similarity(image, image)
+    leaf = torch.rand(1, 3, 128, 128, requires_grad=True)
+    multi_scale_similarity(leaf, image).sum().backward()
+    assert leaf.grad.abs().sum() > 0

@@ -32,6 +32,8 @@ FOLDERS = Path("photographs"), Path("run")
         ({"lambdas": (0.01, float("inf"))}, "lambdas is"),
         ({"lambdas": 0.01}, "lambdas is"),
         ({"quantised": True, "compiled": True}, "cannot be compiled"),
+        ({"graph": True, "compiled": True}, "not recorded"),
+        ({"refine_every": 0}, "refine_every must be at least 1"),
         ({"lambdas": (0.01,)}, "two or more"),
         ({"lambdas": (0.02, 0.01)}, "rise"),
         ({"lambdas": (0.0, 0.01)}, "positive"),

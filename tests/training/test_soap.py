@@ -87,3 +87,17 @@ def test_groups_have_their_own_rates():
     optimiser.step()
     assert torch.allclose(slow, torch.tensor(-0.001))
     assert torch.allclose(fast, torch.tensor(-0.1))
+
+
+def test_bases_are_refined_every_so_many_steps():
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(4, 6))
+    optimiser = Soap([weight], lr=0.1, refine_every=3)
+    changed = []
+    for _ in range(9):
+        before = dict(optimiser.state[weight])
+        weight.grad = torch.randn(4, 6)
+        optimiser.step()
+        basis = optimiser.state[weight]["left_basis"]
+        changed.append("left_basis" not in before or not torch.equal(before["left_basis"], basis))
+    assert changed == [True, False, True, False, False, True, False, False, True]

@@ -325,3 +325,21 @@ def test_grey_images_are_trained_on(options, tmp_path):
         Image.fromarray(np.random.default_rng(k).integers(0, 256, (64, 64), np.uint8)).save(folder / f"{k}.png")
     train(replace(options, images=folder, steps=1, warm_up=0, decay=0))
     assert rows(options.out)[-1]["step"] == "1"
+
+
+def test_graph_needs_a_gpu(options):
+    with pytest.raises(TrainingError, match="graph needs a GPU"):
+        train(replace(options, graph=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that this PyTorch can use")
+@pytest.mark.parametrize("quantised", [False, True])
+def test_graph_is_the_same_training(options, tmp_path, quantised):
+    options = replace(options, device="cuda", loss="mixed", crop=128, quantised=quantised, rate_warm_up=3)
+    train(options)
+    train(replace(options, out=tmp_path / "graph", graph=True))
+    losses = [
+        [float(row["loss"]) for row in rows(out) if row["kind"] == "train"] for out in (options.out, tmp_path / "graph")
+    ]
+    # Sums of gradients on a GPU are in no fixed order, and a graph has noise of its own.
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)

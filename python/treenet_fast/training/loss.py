@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from dataclasses import dataclass
 
+import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
@@ -30,7 +33,7 @@ class Terms:
     squared_error: Tensor
     ms_ssim: Tensor | None
 
-    def total(self, weight: Tensor, rate_share: float = 1.0) -> Tensor:
+    def total(self, weight: Tensor, rate_share: Tensor | float = 1.0) -> Tensor:
         """The loss `[N]` for weights `[N]` (l1), with a share of the rate."""
         distortion = self.squared_error
         if self.ms_ssim is not None:
@@ -51,6 +54,22 @@ def terms(output: TreeNetOutput, image: Tensor, loss: Loss) -> Terms:
 
 def multi_scale_similarity(x: Tensor, y: Tensor) -> Tensor:
     """MS-SSIM `[N]` of images `[N, 3, H, W]`, 0..1, no side shorter than 128."""
-    window = _WINDOW if min(x.shape[2:]) > _COARSEST * (_WINDOW - 1) else _SMALL_WINDOW
-    value: Tensor = ms_ssim(x, y, data_range=1.0, size_average=False, win_size=window)
+    size = _WINDOW if min(x.shape[2:]) > _COARSEST * (_WINDOW - 1) else _SMALL_WINDOW
+    window, weights = _constants(size, x.device)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "To copy construct from a tensor")  # what the library does with weights
+        value: Tensor = ms_ssim(x, y, data_range=1.0, size_average=False, win=window, weights=weights)
     return value
+
+
+@functools.cache
+def _constants(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The window, for each of three channels, and the weights of the scales, as published (Wang et al., 2003).
+
+    The library makes the same, but on the CPU and for every call, where a CUDA graph (`graph`) cannot copy them.
+    """
+    with torch.inference_mode(False):  # the first call may be an evaluation's
+        offsets = torch.arange(size, dtype=torch.float32) - size // 2
+        window = torch.exp(offsets.square() / (-2 * 1.5**2))
+        weights = torch.tensor([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
+        return (window / window.sum()).expand(3, 1, 1, size).contiguous().to(device), weights.to(device)

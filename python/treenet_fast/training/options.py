@@ -53,10 +53,12 @@ class Options:
             its bits yet has time to learn to.
         decay: last steps of the run, from the plateau linearly to zero.
         optimiser: `"soap"` or `"adam"`.
+        refine_every: steps between two refinements of SOAP's bases, the part of it that a GPU is slow at.
         clip: the largest norm of the gradient.
         average: decay of the moving average of the weights, which is what is evaluated and exported.
         precision: of the transforms; entropy models are always float32.
         compiled: run the float network through `torch.compile`.
+        graph: run each step's forward and backward pass as a CUDA graph, see `graph`. It is the same training.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`; None takes a GPU if there is one.
         threads: of PyTorch on a CPU; None leaves its choice.
         seed: of initial weights, crops and noise.
@@ -84,10 +86,12 @@ class Options:
     rate_warm_up: int = 0
     decay: int = 20_000
     optimiser: Optimiser = "soap"
+    refine_every: int = 10
     clip: float = 1.0
     average: float = 0.999
     precision: Precision = "float32"
     compiled: bool = False
+    graph: bool = False
     device: str | None = None
     threads: int | None = None
     seed: int = 0
@@ -99,7 +103,15 @@ class Options:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in get_args(allowed):
                 raise TrainingError(f"{name} is one of {', '.join(get_args(allowed))}, not {getattr(self, name)!r}")
-        for name in ("steps", "batch", "evaluation_images", "evaluate_every", "save_every", "report_every"):
+        for name in (
+            "steps",
+            "batch",
+            "evaluation_images",
+            "evaluate_every",
+            "save_every",
+            "report_every",
+            "refine_every",
+        ):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.threads is not None and self.threads < 1:
@@ -124,6 +136,8 @@ class Options:
             raise TrainingError("a quantised network has integers of 16 bits and more: train it in float32")
         if self.quantised and self.compiled:
             raise TrainingError("a quantised network cannot be compiled: leave out one of the two")
+        if self.graph and self.compiled:
+            raise TrainingError("a compiled network is not recorded as a graph: leave out one of the two")
         if self.revive and self.initial is None and not self.resume:
             raise TrainingError("revive needs an initial checkpoint: random weights have no dead channels")
         if self.resume and self.initial is not None:

@@ -15,8 +15,6 @@ from torch import Tensor
 
 #: A side longer than this keeps its own axes: its eigenvectors would cost more than they bring.
 MAX_SIDE = 512
-#: Steps between two refinements of the eigenvectors.
-REFINE_EVERY = 10
 
 
 class Soap(torch.optim.Optimizer):
@@ -28,6 +26,7 @@ class Soap(torch.optim.Optimizer):
         lr: learning rate, as of Adam.
         betas: decay of the mean of gradients, and of the mean of their squares and of the preconditioners.
         eps: added to the root of the mean square.
+        refine_every: steps between two refinements of the eigenvectors.
     """
 
     def __init__(
@@ -36,7 +35,9 @@ class Soap(torch.optim.Optimizer):
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
+        refine_every: int = 10,
     ) -> None:
+        self._refine_every = refine_every
         groups: dict[Any, dict[str, Any]] = {}
         for given in parameters:
             whole = given if isinstance(given, dict) else {"params": [given]}
@@ -61,6 +62,8 @@ class Soap(torch.optim.Optimizer):
             if not state:
                 _start(state, gradient, matrices=parameters[0].dim() > 1)
             update = _update(state, gradient, group["betas"], group["eps"])
+            if state["step"] > 1 and state["step"] % self._refine_every == 0:
+                _refine_bases(state)
             for parameter, change in zip(parameters, update, strict=True):
                 parameter.add_(change.view_as(parameter), alpha=-group["lr"])
         return loss
@@ -97,10 +100,7 @@ def _update(state: dict[str, Any], gradient: Tensor, betas: tuple[float, float],
     steps = step - 1 if rotates else step
     mean = state["mean"] / (1 - betas[0] ** steps)
     root = (state["square"] / (1 - betas[1] ** steps)).sqrt_().add_(eps)
-    update = _rotate_back(state, mean.div_(root))
-    if rotates and step % REFINE_EVERY == 0:
-        _refine_bases(state)
-    return update
+    return _rotate_back(state, mean.div_(root))
 
 
 def _accumulate(state: dict[str, Any], gradient: Tensor, beta: float) -> None:

@@ -23,6 +23,7 @@ from treenet_fast.quantise import QuantisedTreeNet, is_quantised, load_quantised
 from treenet_fast.training import checkpoint
 from treenet_fast.training.environment import Processes, choose_device, processes, settings, stop_requests
 from treenet_fast.training.evaluation import EVALUATION_QUALITIES, evaluate, read_middles
+from treenet_fast.training.graph import Pass, RecordedPass
 from treenet_fast.training.log import Log, Row
 from treenet_fast.training.loss import terms
 from treenet_fast.training.options import Options, TrainingError
@@ -82,6 +83,8 @@ class _Run:
         self._device = device
         self._processes = together
         self._stop = stop
+        if options.graph and (device.type != "cuda" or together.count > 1):
+            raise TrainingError("graph needs a GPU, and one process: leave it out")
         if not options.resume and checkpoint.exists(options.out):
             raise TrainingError(f"{options.out} holds a run already: resume it, or name another folder")
         if together.first:
@@ -99,7 +102,7 @@ class _Run:
         torch.manual_seed(own_seed)
         self._parameters = list(self._model.parameters())
         self._optimiser: torch.optim.Optimizer = (
-            Soap(self._groups())
+            Soap(self._groups(), refine_every=options.refine_every)
             if options.optimiser == "soap"
             else torch.optim.Adam(self._groups(), betas=(0.9, 0.99), fused=True)
         )
@@ -111,6 +114,8 @@ class _Run:
         if options.compiled:
             forward = torch.compile(forward)  # type: ignore[assignment]
         self._forward = DistributedDataParallel(forward) if together.count > 1 else forward
+        run = self._forward_and_backward
+        self._pass: Pass = RecordedPass(run) if options.graph else run
 
     def _groups(self) -> list[dict[str, Any]]:
         """The parameters, with the factor of their learning rate."""
@@ -209,16 +214,25 @@ class _Run:
         quality = QUALITY_MIN + (QUALITY_MAX - QUALITY_MIN) * position
         if self._device.type == "cuda":
             quality = quality.pin_memory().to(self._device, non_blocking=True)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-            output = self._forward(image, quality, options.rounding)
-        parts_of_loss = terms(output, image, options.loss)
-        weight = self._model.gain.rate_weight(quality)
-        loss = parts_of_loss.total(weight, options.rate_share_at(self._step)).mean()
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self._parameters, options.clip)
+        share = torch.full((), options.rate_share_at(self._step), device=self._device)
+        means = self._pass(image, quality, share)
         self._optimiser.step()
         self._average.update_parameters(self._model)
+        return means
+
+    def _forward_and_backward(self, image: Tensor, quality: Tensor, rate_share: Tensor) -> Tensor:
+        """Leave the batch's gradients, clipped, in the parameters; what `_one_step` gives."""
+        options = self._options
+        self._optimiser.zero_grad()
+        # Where a pass is recorded, the copies of weights that autocast keeps would stay those of the first step.
+        with torch.autocast(
+            self._device.type, torch.bfloat16, options.precision == "bfloat16", cache_enabled=not options.graph
+        ):
+            output = self._forward(image, quality, options.rounding)
+        parts_of_loss = terms(output, image, options.loss)
+        loss = parts_of_loss.total(self._model.gain.rate_weight(quality), rate_share).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self._parameters, options.clip)
         means = (parts_of_loss.bits_per_pixel.mean(), parts_of_loss.squared_error.mean())
         return torch.stack([loss, *means, norm]).detach()
 
