@@ -11,7 +11,7 @@ namespace treenet::benchmarks {
 
 // What one run of a kernel has to multiply. The paper counts the weights and biases of convolutions at every position:
 // 25 taps of the context at all of them, and no normalisation. The products are those that this codec needs for it, by
-// the type of their activations.
+// the type of the numbers that are multiplied.
 struct Work {
   double macs = 0, u8 = 0, s16 = 0;
 };
@@ -26,7 +26,7 @@ class Case {
   void run() const { run_(); }
   // As the paper counts them.
   double macs() const { return work_.macs; }
-  // In the unit of the multiply peak: where u8 is multiplied as such, an s16 activation takes the place of two.
+  // In the unit of the multiply peak: where u8 is multiplied as such, an s16 takes the place of two.
   double products() const { return products_; }
   // How many of it an image's compression or decompression has.
   int count() const { return count_; }

@@ -89,6 +89,9 @@ class Conv3x3 {
   static constexpr int kOutputs = kScale == 2 ? 64 : 32;  // of a register tile
   static constexpr int kPoints = Winograd::kSide * Winograd::kSide;
   static constexpr std::int32_t kTileColumns = Winograd::kTile * kTiles * kScale;  // of a block of tiles
+  // How many times as many products a column takes directly, in the time of one: what is left at the end of a line is
+  // computed so where that is no more work. Bytes are multiplied twice as many at a time.
+  static constexpr std::int32_t kDirectFactor = Winograd::kTile / (sizeof(Element) == 1 ? 2 : 1);
 
   // Directly, output row `part` of input row y.
   template <class Lines>
@@ -105,8 +108,7 @@ class Conv3x3 {
   void compute_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t columns) {
     const std::int32_t first = kRows * together_;
     for (std::int32_t column = 0; column < columns; column += kTileColumns) {
-      if (const std::int32_t left = columns - column;
-          Winograd::kTile * left <= kTileColumns) {  // no more work directly
+      if (const std::int32_t left = columns - column; kDirectFactor * left <= kTileColumns) {
         for (int row = 0; row < kRows * kScale; ++row) {
           const int y = row / kScale, part = row % kScale;
           compute(conv, lines, offset, first + y, part, column, (left + kBlockPixels - 1) / kBlockPixels,
