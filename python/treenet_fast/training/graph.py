@@ -40,12 +40,13 @@ class RecordedPass:
     def _record(self, *inputs: Tensor) -> torch.cuda.CUDAGraph:
         self._inputs = [torch.empty_like(given).copy_(given) for given in inputs]
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UP):
-                self._run(*self._inputs)
-        torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._result = self._run(*self._inputs)
+        with torch.random.fork_rng([inputs[0].device]):  # the first step has the noise that it would have without
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UP):
+                    self._run(*self._inputs)
+            torch.cuda.current_stream().wait_stream(stream)
+            with torch.cuda.graph(graph):
+                self._result = self._run(*self._inputs)
         return graph

@@ -41,6 +41,7 @@ _RECIPE = (
     "crop",
     "learning_rate",
     "optimiser",
+    "refine_every",
     "clip",
     "average",
     "seed",
@@ -83,8 +84,6 @@ class _Run:
         self._device = device
         self._processes = together
         self._stop = stop
-        if options.graph and (device.type != "cuda" or together.count > 1):
-            raise TrainingError("graph needs a GPU, and one process: leave it out")
         if not options.resume and checkpoint.exists(options.out):
             raise TrainingError(f"{options.out} holds a run already: resume it, or name another folder")
         if together.first:
@@ -97,6 +96,8 @@ class _Run:
         resumed = checkpoint.load(options.out, self._device) if options.resume else None
         if resumed is not None:
             self._check(resumed.progress)
+        if options.graph and (device.type != "cuda" or together.count > 1):
+            raise TrainingError("graph needs a GPU, and one process: leave it out")
         self._model = self._network(resumed.progress if resumed else None)
         self._model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.manual_seed(own_seed)
@@ -224,7 +225,7 @@ class _Run:
         """Leave the batch's gradients, clipped, in the parameters; what `_one_step` gives."""
         options = self._options
         self._optimiser.zero_grad()
-        # Where a pass is recorded, the copies of weights that autocast keeps would stay those of the first step.
+        # A graph keeps no copies of weights from one pass to the next.
         with torch.autocast(
             self._device.type, torch.bfloat16, options.precision == "bfloat16", cache_enabled=not options.graph
         ):
@@ -319,7 +320,7 @@ class _Run:
         """Refuse to go on with what would be neither the old run nor a new one."""
         options = self._options
         asked = self._recipe()
-        was = dict(progress.recipe)
+        was = {"refine_every": 10, **progress.recipe}  # runs from before that was an option
         if options.lambdas is not None:
             asked["lambdas"], was["lambdas"] = options.lambdas, progress.lambdas
         if asked["images"] != was["images"]:
