@@ -1,6 +1,6 @@
 """Loss and rate-distortion while training, from logs; and what more steps would bring.
 
-    python benchmarks/learning_curve.py weights/mse.csv ...
+    python benchmarks/learning_curve.py weights/revived.csv weights/long.csv
 
 Draws docs/learning_curve.svg and .png and writes benchmarks/results/learning_curve.json. A log is a CSV file with a
 header and a row for each report; the columns used are `kind` (train or evaluate), `step`, `quality`, `loss`, `bpp` and

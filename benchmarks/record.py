@@ -26,7 +26,7 @@ import scaling
 import speed_tables
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+RESULTS = (HERE / "results").resolve()
 
 Row = dict[str, Any]
 
@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=2, help="of the codec at Kodak's size (default: %(default)s)")
     parser.add_argument("--large", action="store_true", help="100 megapixels, too, which needs 10 GB of memory")
     parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if unknown := set(options.suites) - set(SUITES):
         parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
     if str(options.out) in SUITES:

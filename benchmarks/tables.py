@@ -36,7 +36,8 @@ GPU = RESULTS / "gpu.json"
 
 def exactness() -> str:
     """What all paths agreed on, and how near the files are to their symbols' information."""
-    cases = json.loads(EXACTNESS.read_text())["cases"]
+    record = json.loads(EXACTNESS.read_text())
+    cases = record["cases"]
     rows = []
     for quality in sorted({case["quality"] for case in cases}):
         chosen = [case for case in cases if case["quality"] == quality]
@@ -44,7 +45,8 @@ def exactness() -> str:
         photographs = [case for case in chosen if case["image"].startswith("kodim")]
         excess = sum(case["bytes"] for case in photographs) / sum(c["information_bytes"] for c in photographs) - 1
         rows.append([str(quality), f"{identical} of {len(chosen)}", f"{100 * excess:.1f} %"])
-    return markdown.table(["quality", "identical on every path", "Kodak files above their symbols' information"], rows)
+    table = markdown.table(["quality", "identical on every path", "Kodak files above their symbols' information"], rows)
+    return f"{table}\n\nThe machine had {', '.join(f'`{isa}`' for isa in record['isas'])}."
 
 
 def in_short() -> str:
