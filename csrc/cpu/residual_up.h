@@ -11,7 +11,9 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-inline constexpr std::int32_t kUpTileColumns = 384;
+// Of up to four columns beyond its own a tile computes what its neighbours do, too, and by Winograd's algorithms a
+// block for them: wide tiles spare that.
+inline constexpr std::int32_t kUpTileColumns = kMatrixTiles ? 384 : 768;
 inline constexpr int kUpSpan = kMatrixTiles ? 4 : kLargestSpan;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
