@@ -143,6 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
     if str(options.out) in SUITES:
         parser.error(f"the machine's folder comes first, not {options.out}")
+    if options.out.resolve() == RESULTS:
+        parser.error("every machine has a folder of its own, below this one")
     if options.quick and options.out.resolve().is_relative_to(RESULTS):
         parser.error("a quick run has no results to keep: give it another folder")
     options.out.mkdir(parents=True, exist_ok=True)

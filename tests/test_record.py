@@ -54,6 +54,12 @@ def test_a_suite_is_no_folder(record, capsys):
     assert "the machine's folder comes first" in capsys.readouterr().err
 
 
+def test_machines_do_not_mix(record, capsys):
+    with pytest.raises(SystemExit):
+        record.main([str(record.RESULTS), "kernels"])
+    assert "a folder of its own" in capsys.readouterr().err
+
+
 def test_what_fails_is_said(record, benchmark_script, monkeypatch, tmp_path, capsys):
     """The other suites are recorded all the same."""
     rows = [{"isa": "avx2", "side": 128, "instructions_per_pixel": 1234.4}]
