@@ -43,7 +43,7 @@ class Conv3x3 {
     if constexpr (kByWinograd) {
       conv.length_ = padded(columns) * kChannels;
       conv.rows_ = arena.take<std::int32_t>(kRows * kScale * conv.length_);
-      conv.points_ = arena.take<std::int16_t>(kPoints * kBlock);
+      conv.points_ = arena.take<std::int16_t>(kPoints * kTileBlock);
       conv.winograd_ = Winograd::make(arena);
     }
     return conv;
@@ -53,7 +53,7 @@ class Conv3x3 {
     std::size_t bytes = 2 * 2 * kLongestSpan * kBlock * sizeof(std::int32_t);  // of two spans, which may be split
     if (kByWinograd) {
       bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
-               kPoints * kBlock * sizeof(std::int16_t) + Winograd::kSums * kBlock * sizeof(std::int32_t);
+               kPoints * kTileBlock * sizeof(std::int16_t) + Winograd::kSums * kTileBlock * sizeof(std::int32_t);
     }
     return bytes;
   }
@@ -125,9 +125,8 @@ class Conv3x3 {
         const auto multiply = [&](auto onto, int row, int rows, std::int32_t* results) {
           for (int k = 0; k < rows * Winograd::kSide; ++k) {
             const int point = row * Winograd::kSide + k;
-            const std::uint8_t* tap = bytes(points_ + point * kBlock);
-            conv_block<std::int16_t, 32, kChannels * sizeof(std::int16_t), onto>(
-                &tap, conv.winograd, kPoints * b + point, 0, results + k * kBlock);
+            conv_points<onto>(points_ + point * kTileBlock, conv.winograd, kPoints * b + point,
+                              results + k * kTileBlock);
           }
         };
         typename Winograd::Target to;

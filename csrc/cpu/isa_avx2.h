@@ -16,6 +16,7 @@ namespace treenet::cpu::TREENET_ISA {
 using U8Line = std::int16_t;
 inline constexpr std::int32_t kU8Group = 2;
 inline constexpr bool kWinograd = true;
+inline constexpr int kTiles = kBlockPixels;  // of a block
 inline constexpr int kVectorBytes = 32;
 inline constexpr bool kPointSums = false;  // u8 are widened
 
@@ -80,10 +81,16 @@ inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& co
   }
 }
 
-template <class Element, int kOutputs, int kStride, bool kOnto = false>
+template <class Element, int kOutputs, int kStride>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
-  span_of_blocks<Element, kOutputs, kStride, kOnto>(taps, conv, block, stride, 1, accumulators);
+  span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
+}
+
+template <bool kOnto>
+inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results) {
+  const std::uint8_t* tap = bytes(points);
+  span_of_blocks<std::int16_t, 32, kChannels * sizeof(std::int16_t), kOnto>(&tap, conv, block, 0, 1, results);
 }
 
 // rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.

@@ -13,6 +13,7 @@ namespace treenet::cpu::TREENET_ISA {
 using U8Line = std::uint8_t;
 inline constexpr std::int32_t kU8Group = 4;
 inline constexpr bool kWinograd = true;
+inline constexpr int kTiles = 6;  // of a block: few, so that points and results stay in the first cache
 inline constexpr int kVectorBytes = 64;
 inline constexpr bool kPointSums = true;
 
@@ -112,18 +113,23 @@ inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv,
   }
 }
 
-template <class Element, int kOutputs, int kStride, bool kOnto = false>
+template <class Element, int kOutputs, int kStride>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
   if constexpr (kOutputs == 8) {
-    static_assert(!kOnto);
     conv_block_narrow<Element, kStride>(taps, conv, accumulators);
   } else {
     constexpr int kAll = kBlock / kOutputs, kPixels = kBlockPixels % 12 == 0 ? kAll : kAll / 2;
     for (int first = 0; first < kAll; first += kPixels) {
-      conv_pixels<Element, kOutputs, kStride, kPixels, kOnto>(taps, conv, block, stride, first, accumulators);
+      conv_pixels<Element, kOutputs, kStride, kPixels, false>(taps, conv, block, stride, first, accumulators);
     }
   }
+}
+
+template <bool kOnto>
+inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results) {
+  const std::uint8_t* tap = bytes(points);
+  conv_pixels<std::int16_t, 32, kChannels * sizeof(std::int16_t), kTiles, kOnto>(&tap, conv, block, 0, 0, results);
 }
 
 // rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.

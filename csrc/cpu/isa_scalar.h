@@ -15,6 +15,7 @@ namespace treenet::cpu::TREENET_ISA {
 using U8Line = std::uint8_t;  // the type of a u8 activation in a line
 inline constexpr std::int32_t kU8Group = 4;
 inline constexpr bool kWinograd = false;  // the twin computes what is written
+inline constexpr int kTiles = kBlockPixels;
 inline constexpr int kVectorBytes = 16;
 inline constexpr bool kPointSums = true;
 
@@ -25,8 +26,7 @@ inline std::int32_t round_clamped(float value, float lo, float hi) {
 }
 
 // accumulators[pixel][output] = bias + sum over taps and groups of weights * elements. `taps[t]` is the first pixel's
-// data for tap t; pixels follow each other at kStride bytes, or at `stride` where kStride is 0. With kOnto, which only
-// Winograd's algorithms use and this twin does not have, the accumulators that are there take the bias's place.
+// data for tap t; pixels follow each other at kStride bytes, or at `stride` where kStride is 0.
 template <class Element, int kOutputs, int kStride>
 void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block, std::ptrdiff_t stride,
                 std::int32_t* accumulators) {

@@ -14,7 +14,12 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-inline constexpr int kTiles = kBlockPixels;  // side by side, of a block
+inline constexpr int kTileBlock = kTiles * kChannels;  // of tiles side by side, at one point
+
+// The results of a block at a point: 32 outputs of each tile, of 32 channels. With kOnto what is there is added to.
+// Defined by the instruction sets that use these algorithms (isa_*.h).
+template <bool kOnto>
+void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results);
 
 // A register of T.
 template <class T>
@@ -34,14 +39,13 @@ void store_vector(T* to, typename Vector<T>::Type vector) {
 }
 
 // Elements of a line as numbers of 16 bits. Unsigned, because nothing is known of lines beyond the columns that count.
-inline Vector<std::uint16_t>::Type load_widened(const std::int16_t* from) {
-  return load_vector(reinterpret_cast<const std::uint16_t*>(from));
-}
-inline Vector<std::uint16_t>::Type load_widened(const std::uint8_t* from) {
-  typedef std::uint8_t Bytes [[gnu::vector_size(kVectorBytes / 2)]];
-  Bytes bytes;
-  std::memcpy(&bytes, from, sizeof(bytes));
-  return __builtin_convertvector(bytes, Vector<std::uint16_t>::Type);
+template <class Element>
+Vector<std::uint16_t>::Type load_widened(const Element* from) {
+  if constexpr (sizeof(Element) == sizeof(std::uint16_t)) {
+    return load_vector(reinterpret_cast<const std::uint16_t*>(from));
+  } else {
+    return reinterpret_cast<Vector<std::uint16_t>::Type>(load_pixel(from));  // whose channels fill a register
+  }
 }
 
 // The points' results, and sums of them between two steps, for a block of tiles: [point or sum][tile][32 outputs].
@@ -53,9 +57,9 @@ class WinogradSums {
   static constexpr int kElements = Vector<std::int32_t>::kElements;
 
   WinogradSums() = default;
-  WinogradSums(Arena& arena, int count) : sums_(arena.take<std::int32_t>(count * kBlock)) {}
+  WinogradSums(Arena& arena, int count) : sums_(arena.take<std::int32_t>(count * kTileBlock)) {}
 
-  std::int32_t* at(int k) const { return sums_ + k * kBlock; }
+  std::int32_t* at(int k) const { return sums_ + k * kTileBlock; }
   // Elements [tile][output] from i on.
   Sum get(int k, int i) const { return reinterpret_cast<Sum>(load_vector(at(k) + i)); }
   void set(int k, int i, Sum sum) const { store_vector<std::int32_t>(at(k) + i, reinterpret_cast<Signed>(sum)); }

@@ -37,19 +37,19 @@ class Winograd2x2 {
   // The points of a block of tiles, [point][tile][channel]. `lines` begin at the left neighbour of the first tile's
   // first position.
   static void transform(const std::int16_t* const (&lines)[kSide], std::int16_t* points) {
-    for (int i = 0; i < kTiles * kChannels; i += Vector<std::int16_t>::kElements) {
+    for (int i = 0; i < kTileBlock; i += Vector<std::int16_t>::kElements) {
       const int tile = i / kChannels;
       // Unsigned, because nothing is known of lines beyond the columns that count.
       const auto d = [&](int u, int v) {
         return load_vector(reinterpret_cast<const std::uint16_t*>(lines[u] + (tile + v) * kChannels + i));
       };
       const auto row = [&](int u, auto at) {  // `at` gives B^T d
-        auto* to = reinterpret_cast<std::uint16_t*>(points + kSide * u * kBlock + i);
+        auto* to = reinterpret_cast<std::uint16_t*>(points + kSide * u * kTileBlock + i);
         const auto first = at(0), second = at(1), third = at(2), fourth = at(3);
         store_vector<std::uint16_t>(to, first - third);
-        store_vector<std::uint16_t>(to + kBlock, second + third);
-        store_vector<std::uint16_t>(to + 2 * kBlock, third - second);
-        store_vector<std::uint16_t>(to + 3 * kBlock, fourth - second);
+        store_vector<std::uint16_t>(to + kTileBlock, second + third);
+        store_vector<std::uint16_t>(to + 2 * kTileBlock, third - second);
+        store_vector<std::uint16_t>(to + 3 * kTileBlock, fourth - second);
       };
       row(0, [&](int v) { return d(0, v) - d(2, v); });
       row(1, [&](int v) { return d(1, v) + d(2, v); });
@@ -65,7 +65,7 @@ class Winograd2x2 {
   void outputs(const Multiply& multiply, const Target& to) const {
     multiply(Anew{}, 1, 2, sums_.at(0));
     for (int k = 0; k < kSide; ++k) {
-      for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+      for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
         const auto first = sums_.get(k, i), second = sums_.get(kSide + k, i);
         sums_.set(k, i, first + second);
         sums_.set(kSide + k, i, first - second);
@@ -74,7 +74,7 @@ class Winograd2x2 {
     for (int row = 0; row < kTile; ++row) {
       const int first = kSide * row;
       multiply(Onto{}, row == 0 ? 0 : kSide - 1, 1, sums_.at(first));
-      for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+      for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
         const auto second = sums_.get(first + 1, i), third = sums_.get(first + 2, i);
         put(to, row, 0, i, sums_.get(first, i) + second + third);
         put(to, row, 1, i, second - third + sums_.get(first + 3, i));

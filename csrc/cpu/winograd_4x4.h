@@ -32,7 +32,7 @@ class Winograd4x4 {
   // As Winograd2x2's.
   template <class Element>
   static void transform(const Element* const (&lines)[kSide], std::int16_t* points) {
-    for (int i = 0; i < kTiles * kChannels; i += Vector<std::int16_t>::kElements) {
+    for (int i = 0; i < kTileBlock; i += Vector<std::int16_t>::kElements) {
       const int tile = i / kChannels;
       Points columns[kSide];
 #pragma GCC unroll 6
@@ -52,7 +52,7 @@ class Winograd4x4 {
         row = transformed(row);
 #pragma GCC unroll 6
         for (int v = 0; v < kSide; ++v) {
-          store_vector<std::uint16_t>(reinterpret_cast<std::uint16_t*>(points + (kSide * u + v) * kBlock + i),
+          store_vector<std::uint16_t>(reinterpret_cast<std::uint16_t*>(points + (kSide * u + v) * kTileBlock + i),
                                       row.at[v]);
         }
       }
@@ -63,7 +63,7 @@ class Winograd4x4 {
   template <class Multiply>
   void outputs(const Multiply& multiply, const Target& to) const {
     multiply(Anew{}, 1, 2, sums_.at(0));
-    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
       const Row first = row(0, i), second = row(kSide, i);
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) {
@@ -72,7 +72,7 @@ class Winograd4x4 {
       }
     }
     multiply(Anew{}, 3, 2, sums_.at(0));
-    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
       const Row third = row(0, i), fourth = row(kSide, i);
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) {
@@ -85,13 +85,13 @@ class Winograd4x4 {
       }
     }
     multiply(Anew{}, 0, 1, sums_.at(0));
-    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
       const Row above = row(0, i);
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) put(to, 0, j, i, sums_.get(kResults + j, i) + above.at[j]);
     }
     multiply(Anew{}, 5, 1, sums_.at(0));
-    for (int i = 0; i < kBlock; i += WinogradSums::kElements) {
+    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
       const Row below = row(0, i);
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) put(to, 3, j, i, sums_.get(kResults + kTile + j, i) + below.at[j]);
