@@ -116,15 +116,21 @@ def test_golden_streams_hold_no_other_file():
     assert {file.name for file in GOLDEN.iterdir()} == listed | {"golden.json", "make.py"}
 
 
+# A defect of the present `ms-ssim`: from quality 5 to 6 it predicts y4 so much better that the example takes less, all
+# else of it more. The next training should leave nothing here.
+KNOWN_FALLS = {"ms-ssim": [(6, 1304, 1285)], "mse": []}
+
+
 @pytest.mark.parametrize("model", models.names())
 def test_quality_is_monotone_in_bytes(photograph, thumbnail, model):
     codec = treenet_fast.Codec(model=model)
     sizes = [len(codec.compress(photograph, quality)) for quality in range(1, 101)]
-    # Nothing in a network makes every step cost more: between qualities 5 and 6 `ms-ssim` predicts y4 so much better
-    # that this small picture takes 1.5 % less, all else a little more. Two steps on, nothing of that is left.
-    assert all(later > 0.98 * earlier for earlier, later in itertools.pairwise(sizes))
-    for every_second in (sizes[::2], sizes[1::2]):
-        assert every_second == sorted(every_second)
+    falls = [
+        (quality, before, after)
+        for quality, (before, after) in enumerate(itertools.pairwise(sizes), start=2)
+        if after < before
+    ]
+    assert falls == KNOWN_FALLS[model]
     # A thumbnail is a hundred bytes, written in words of two: neighbouring qualities may swap.
     sizes = [len(codec.compress(thumbnail, quality)) for quality in range(1, 101, 9)]
     assert sizes == sorted(sizes)
