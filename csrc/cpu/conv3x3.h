@@ -1,5 +1,5 @@
 // The 3x3 convolutions of stride 1 in residual blocks, row by row: directly, which may be by matrix tiles, or by one of
-// Winograd's algorithms, which computes two or four rows of input positions at a time and keeps them.
+// Winograd's algorithms, which computes two or four rows of input positions at a time.
 //
 // kScale is 1 for a convolution to 32 channels, and 2 for a subpixel convolution: an input position then has 2 x 2
 // outputs of 32 channels. Rows and columns are those of the output.
@@ -13,13 +13,15 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// An `Activation` is u8 or s16, in lines of `Element`.
-template <class Activation, class Element, int kScale>
+// An `Activation` is u8 or s16, in lines of `Element`. `Out` is what Winograd's algorithms make: accumulators, which
+// are kept and handed out by span(), or u8 activations in lines of that type, by requantised_rows().
+template <class Activation, class Element, int kScale, class Out = std::int32_t>
 class Conv3x3 {
  public:
   // A quarter of the products for u8, also where VNNI makes each cost twice what a direct one does: with AVX-512 the
   // convolutions take a quarter less time so on Zen 4.
-  using Winograd = std::conditional_t<std::is_same_v<Activation, std::uint8_t>, Winograd4x4, Winograd2x2>;
+  using Winograd = std::conditional_t<std::is_same_v<Activation, std::uint8_t>, Winograd4x4<Out, kScale * kChannels>,
+                                      Winograd2x2<Out, kScale * kChannels>>;
   static constexpr bool kByWinograd = kUsesWinograd;
   static constexpr int kRows = kByWinograd ? Winograd::kTile : 1;  // of input positions, computed together
   // Whether an input line may have numbers that the algorithm can not take.
@@ -41,8 +43,10 @@ class Conv3x3 {
     Conv3x3 conv;
     for (Sums& sums : conv.sums_) sums = arena.take_sums<Sums>(kLongestSpan * kBlock);
     if constexpr (kByWinograd) {
-      conv.length_ = padded(columns) * kChannels;
-      conv.rows_ = arena.take<std::int32_t>(kRows * kScale * conv.length_);
+      if constexpr (kKeeps) {
+        conv.length_ = padded(columns) * kChannels;
+        conv.rows_ = arena.take<std::int32_t>(kRows * kScale * conv.length_);
+      }
       conv.points_ = arena.take<std::int16_t>(kPoints * kTileBlock);
       conv.winograd_ = Winograd::make(arena);
     }
@@ -52,9 +56,9 @@ class Conv3x3 {
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
     std::size_t bytes = 2 * 2 * kLongestSpan * kBlock * sizeof(std::int32_t);  // of two spans, which may be split
     if (kByWinograd) {
-      bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t) +
-               kPoints * kTileBlock * sizeof(std::int16_t) + Winograd::kSums * kTileBlock * sizeof(std::int32_t);
+      bytes += kPoints * kTileBlock * sizeof(std::int16_t) + Winograd::kSums * kTileBlock * sizeof(std::int32_t);
     }
+    if (kByWinograd && kKeeps) bytes += kRows * kScale * padded(columns) * kChannels * sizeof(std::int32_t);
     return bytes;
   }
   // Columns in whole blocks of tiles.
@@ -69,25 +73,44 @@ class Conv3x3 {
   Sums span(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row, std::int32_t begin,
             std::int32_t blocks, std::int32_t columns) {
     const std::int32_t y = row / kScale, part = row % kScale;
-    if constexpr (kByWinograd) {
-      if (y / kRows != together_) {
-        together_ = y / kRows;
-        kept_ = true;
-        if constexpr (kMayBeLarge) {
-          for (std::int32_t line = first_line(y); line <= last_line(y); ++line) kept_ &= !lines.is_large(line);
-        }
-        if (kept_) compute_rows(conv, lines, offset, columns);
+    if constexpr (kByWinograd && kKeeps) {
+      if (std::int32_t* kept = this->row(conv, lines, offset, row, columns)) {
+        return kept + static_cast<std::ptrdiff_t>(begin) * kChannels;
       }
-      if (kept_) return kept_row(y % kRows, part) + static_cast<std::ptrdiff_t>(begin) * kChannels;
     }
     turn_ ^= 1;
     compute(conv, lines, offset, y, part, begin, blocks, sums_[turn_]);
     return sums_[turn_];
   }
 
+  // All of them where they are kept by whole rows, else null.
+  template <class Lines>
+  std::int32_t* row(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
+                    std::int32_t columns) {
+    static_assert(kByWinograd && kKeeps);
+    const auto at = [&](std::int32_t y, std::int32_t part) { return kept_row(y % kRows, part); };
+    const std::int32_t y = row / kScale;
+    return has_rows(conv, lines, offset, y, columns, 0, at) ? at(y, row % kScale) : nullptr;
+  }
+
+  // Output row `row` and all that are computed together with it are requantised to lines, which at(row) gives the first
+  // element of; or nothing is done, as they are already, or as they are to be computed directly, and then it is false.
+  // What follows the columns in the lines may be written to, up to whole blocks.
+  template <class Lines, class At>
+  bool requantised_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
+                        std::int32_t columns, std::int32_t zero_point, const At& at) {
+    static_assert(!kKeeps);
+    if constexpr (kByWinograd) {
+      return has_rows(conv, lines, offset, row / kScale, columns, zero_point,
+                      [&](int y, int part) { return at(kScale * y + part); });
+    }
+    return false;
+  }
+
  private:
+  static constexpr bool kKeeps = std::is_same_v<Out, std::int32_t>;
   static constexpr int kOutputs = kScale == 2 ? 64 : 32;  // of a register tile
-  static constexpr int kPoints = Winograd::kSide * Winograd::kSide;
+  static constexpr int kPoints = Winograd::kSide * Winograd::kSide, kParts = parts_of_step<Winograd::kSide>();
   static constexpr std::int32_t kTileColumns = Winograd::kTile * kTiles * kScale;  // of a block of tiles
   // How many times as many products a column takes directly, in the time of one: what is left at the end of a line is
   // computed so where that is no more work. Bytes are multiplied twice as many at a time.
@@ -104,15 +127,40 @@ class Conv3x3 {
 
   std::int32_t* kept_row(std::int32_t y, std::int32_t part) const { return rows_ + (kScale * y + part) * length_; }
 
-  template <class Lines>
-  void compute_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t columns) {
+  // Whether the outputs of input row y are, or have become now, those of Winograd's algorithm at at(y, part).
+  template <class Lines, class At>
+  bool has_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t y, std::int32_t columns,
+                std::int32_t zero_point, const At& at) {
+    if (y / kRows != together_) {
+      together_ = y / kRows;
+      have_ = true;
+      if constexpr (kMayBeLarge) {
+        for (std::int32_t line = first_line(y); line <= last_line(y); ++line) have_ &= !lines.is_large(line);
+      }
+      if (have_) compute_rows(conv, lines, offset, columns, zero_point, at);
+    }
+    return have_;
+  }
+
+  template <class Lines, class At>
+  void compute_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t columns,
+                    std::int32_t zero_point, const At& at) {
     const std::int32_t first = kRows * together_;
     for (std::int32_t column = 0; column < columns; column += kTileColumns) {
       if (const std::int32_t left = columns - column; kDirectFactor * left <= kTileColumns) {
         for (int row = 0; row < kRows * kScale; ++row) {
-          const int y = row / kScale, part = row % kScale;
-          compute(conv, lines, offset, first + y, part, column, (left + kBlockPixels - 1) / kBlockPixels,
-                  kept_row(y, part) + column * kChannels);
+          const int y = first + row / kScale, part = row % kScale;
+          const std::int32_t blocks = (left + kBlockPixels - 1) / kBlockPixels;
+          Out* const to = at(y, part) + static_cast<std::ptrdiff_t>(column) * kChannels;
+          if constexpr (kKeeps) {
+            compute(conv, lines, offset, y, part, column, blocks, to);
+          } else {
+            compute(conv, lines, offset, y, part, column, blocks, sums_[0]);
+            for (std::int32_t k = 0; k < blocks; ++k) {
+              requantise_block<kOutputs, true, std::uint8_t>(sums_[0] + k * kBlock, conv.direct, part, zero_point,
+                                                             to + k * kBlock);
+            }
+          }
         }
         break;
       }
@@ -122,29 +170,33 @@ class Conv3x3 {
       }
       Winograd::transform(from, points_);
       for (int b = 0; b < kScale * kScale; ++b) {
-        const auto multiply = [&](auto onto, int row, int rows, std::int32_t* results) {
-          for (int k = 0; k < rows * Winograd::kSide; ++k) {
+        const auto multiply = [&](int row, std::int32_t* results, const auto& beside) __attribute__((always_inline)) {
+          for (int k = 0; k < Winograd::kSide; ++k) {
             const int point = row * Winograd::kSide + k;
-            conv_points<onto>(points_ + point * kTileBlock, conv.winograd, kPoints * b + point,
-                              results + k * kTileBlock);
+            conv_points<kParts>(points_ + point * kTileBlock, conv.winograd, kPoints * b + point,
+                                results + k * kTileBlock,
+                                [&](int part) __attribute__((always_inline)) { beside(kParts * k + part); });
           }
         };
         typename Winograd::Target to;
-        to.stride = kScale * kChannels;
         to.bias = conv.direct.bias + 32 * b;
+        to.multiplier = conv.direct.multiplier + 32 * b;
+        to.negative = conv.direct.multiplier_negative + 32 * b;
+        to.zero_point = zero_point;
         for (int y = 0; y < kRows; ++y) {
-          to.rows[y] = kept_row(y, b / kScale) + (column + b % kScale) * kChannels;
+          to.rows[y] = at(first + y, b / kScale) + static_cast<std::ptrdiff_t>(column + b % kScale) * kChannels;
         }
         winograd_.outputs(multiply, to);
       }
     }
+    winograd_.finish();
   }
 
   Sums sums_[2];  // of a span and the one before, directly
   int turn_ = 0;
-  // Winograd's: which rows of input positions have their outputs kept, in units of kRows, if they are.
+  // Winograd's: the last rows of input positions asked for, in units of kRows, and whether they were computed so.
   std::int32_t together_ = -1;
-  bool kept_ = false;
+  bool have_ = false;
   std::ptrdiff_t length_ = 0;
   std::int32_t* rows_ = nullptr;
   std::int16_t* points_ = nullptr;

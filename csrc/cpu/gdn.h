@@ -1,7 +1,7 @@
-// GDN and inverse GDN of a block (SPEC §2.4), up to the roots.
+// GDN and inverse GDN (SPEC §2.4): of blocks up to the roots, and of a row with all that follows.
 #pragma once
 
-#include "cpu/lines.h"
+#include "cpu/winograd.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -19,6 +19,47 @@ inline void gdn_norms(const PackedGdn& gdn, const Sums& accumulators, std::int32
                       const Norms& norms) {
   gdn_squares(gdn, accumulators, blocks, squares);
   gamma_span(squares, gdn.gamma, blocks, norms);
+}
+
+// Of a part of a block (isa_*.h).
+template <class Sums>
+void gdn_squares_part(const Sums& accumulators, const float* magnitude, std::int16_t* squares);
+
+// The outputs of `columns` pixels, from their accumulators and the skip's, of which there are whole blocks. The
+// products of a block are beside the squares of the next and the outputs of the one before, a part of a block at a time
+// (winograd.h says why).
+template <bool kInverse, int kOutputs, int kPart = kGdnPart, class Out>
+inline void gdn_add_skip_row(const PackedGdn& gdn, const std::int32_t* values, const std::int32_t* skip,
+                             const float* multiplier, std::int32_t zero_point, std::int32_t columns, Out* out) {
+  constexpr int kParts = kTileBlock / kPart, kRuns = kBlock / kTileBlock;  // of conv_points, and those a block
+  static_assert(kTileBlock % kPart == 0 && kBlock % kTileBlock == 0);
+  alignas(64) std::int16_t squares[2][kBlock];
+  alignas(64) std::int32_t norms[2][kBlock];
+  const std::int32_t blocks = (columns + kBlockPixels - 1) / kBlockPixels;
+  gdn_squares_block(values, gdn.magnitude, squares[0]);
+  for (std::int32_t k = 0; k < blocks; ++k) {
+    const std::ptrdiff_t before = static_cast<std::ptrdiff_t>(k - 1) * kBlock, after = before + 2 * kBlock;
+    for (int run = 0; run < kRuns; ++run) {
+      conv_points<kParts>(squares[k % 2] + run * kTileBlock, gdn.gamma, 0, norms[k % 2] + run * kTileBlock,
+                          [&](int part) __attribute__((always_inline)) {
+                            const int i = run * kTileBlock + part * kPart;
+                            if (k > 0) {
+                              gdn_add_skip_part<kInverse, kOutputs, 4>(values + before + i, gdn.numerator,
+                                                                       norms[(k - 1) % 2] + i, skip + before + i,
+                                                                       multiplier, zero_point, out + before + i);
+                            }
+                            if (k + 1 < blocks) {
+                              gdn_squares_part(values + after + i, gdn.magnitude, squares[(k + 1) % 2] + i);
+                            }
+                          });
+    }
+  }
+  const std::int32_t last = blocks - 1;
+  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(last) * kBlock;
+  alignas(64) Out result[kBlock];
+  gdn_add_skip_block<kInverse, kOutputs>(values + at, gdn.numerator, norms[last % 2], skip + at, multiplier, zero_point,
+                                         result);
+  std::memcpy(out + at, result, static_cast<std::size_t>(columns - last * kBlockPixels) * kChannels * sizeof(Out));
 }
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -41,7 +41,7 @@ class InputLines {
   }
   void check(std::int32_t row, std::int32_t pixels) {
     if constexpr (kChecked) {
-      large_[row & (kSlots - 1)] = !Winograd2x2::takes(ring_.at(row), offset(pixels));
+      large_[row & (kSlots - 1)] = !fit_winograd_2x2(ring_.at(row), offset(pixels));
     }
   }
   bool is_large(std::int32_t row) const { return large_[row & (kSlots - 1)]; }

@@ -16,9 +16,10 @@ namespace treenet::cpu::TREENET_ISA {
 using U8Line = std::int16_t;
 inline constexpr std::int32_t kU8Group = 2;
 inline constexpr bool kWinograd = true;
-inline constexpr int kTiles = kBlockPixels;  // of a block
+inline constexpr int kTiles = kBlockPixels;
 inline constexpr int kVectorBytes = 32;
 inline constexpr bool kPointSums = false;  // u8 are widened
+inline constexpr int kGdnPart = 0;         // GDN is not made in parts
 
 inline __m256i broadcast4(const std::uint8_t* from) {
   std::int32_t value;
@@ -32,8 +33,8 @@ inline __m256i load_accumulators(const std::int32_t* from) {
 
 // Three pixels x 32 outputs at a time, or twelve x 8: 12 accumulators, a broadcast and a product fit the 16 registers.
 // All pixels take their turn at a few taps, whose weights stay in the first cache that long; all taps' do not.
-template <class Element, int kOutputs, int kStride, bool kOnto = false>
-inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+template <class Element, int kOutputs, int kStride>
+inline void span_of_pixels(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                            std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
   static_assert(sizeof(Element) == 2);
   constexpr int kTurn = 3, kVectors = kOutputs < 32 ? kOutputs / 8 : 4, kPixels = 12 / kVectors;
@@ -43,12 +44,12 @@ inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& co
     const std::int32_t* bias = conv.bias + block * kOutputs + outputs;
     for (int tap = 0; tap < conv.taps; tap += kTurn) {
       const int end = conv.taps - tap < kTurn ? conv.taps : tap + kTurn;
-      for (int first = 0; first < count * (kBlock / kOutputs); first += kPixels) {
+      for (int first = 0; first < count; first += kPixels) {
         std::int32_t* own = accumulators + first * kOutputs + outputs;
         __m256i sum[kPixels][kVectors];
 #pragma GCC unroll 12
         for (int p = 0; p < kPixels; ++p) {
-          const std::int32_t* from = !kOnto && tap == 0 ? bias : own + p * kOutputs;
+          const std::int32_t* from = tap == 0 ? bias : own + p * kOutputs;
 #pragma GCC unroll 4
           for (int v = 0; v < kVectors; ++v) {
             sum[p][v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 8 * v));
@@ -82,15 +83,28 @@ inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& co
 }
 
 template <class Element, int kOutputs, int kStride>
+inline void span_of_blocks(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
+                           std::ptrdiff_t stride, std::int32_t count, std::int32_t* accumulators) {
+  span_of_pixels<Element, kOutputs, kStride>(taps, conv, block, stride, count * (kBlock / kOutputs), accumulators);
+}
+
+template <class Element, int kOutputs, int kStride>
 inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                        std::ptrdiff_t stride, std::int32_t* accumulators) {
   span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
 }
 
-template <bool kOnto>
-inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results) {
+template <int kParts, class Beside>
+inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
+                        const Beside& beside) {
   const std::uint8_t* tap = bytes(points);
-  span_of_blocks<std::int16_t, 32, kChannels * sizeof(std::int16_t), kOnto>(&tap, conv, block, 0, 1, results);
+  span_of_pixels<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(&tap, conv, block, 0, kTiles, results);
+  for (int part = 0; part < kParts; ++part) beside(part);
+}
+
+template <class Sums>
+inline void store_sums(std::int32_t* to, Sums sums) {
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(sums));
 }
 
 // rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.
@@ -123,6 +137,26 @@ inline __m256i load8(const std::uint8_t* from) {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
 }
 
+// SPEC §2.2, of 8 accumulators, to be packed.
+template <bool kLeaky>
+inline __m256i scaled(__m256 value, __m256 multiplier, __m256 negative) {
+  __m256 product = _mm256_mul_ps(value, multiplier);
+  // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
+  if constexpr (kLeaky) product = _mm256_max_ps(product, _mm256_mul_ps(value, negative));
+  return round_to_pack(product);
+}
+
+template <bool kLeaky, class Sums>
+inline void requantise_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
+                            std::int16_t* to) {
+  const __m256 value = _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(sums));
+  const __m256i rounded = scaled<kLeaky>(value, _mm256_loadu_ps(multiplier), _mm256_loadu_ps(negative));
+  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+  const __m128i numbers = _mm_adds_epi16(packed, _mm_set1_epi16(static_cast<std::int16_t>(zero_point)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm_min_epi16(_mm_max_epi16(numbers, _mm_setzero_si128()), _mm_set1_epi16(255)));
+}
+
 template <int kOutputs, bool kLeaky, class Activation, class Out>
 inline void requantise_block(const std::int32_t* accumulators, const PackedConv& conv, std::int32_t block,
                              std::int32_t zero_point, Out* out) {
@@ -138,10 +172,7 @@ inline void requantise_block(const std::int32_t* accumulators, const PackedConv&
 #pragma GCC unroll 2
       for (int v = 0; v < 2; ++v) {
         const __m256 value = _mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v));
-        __m256 scaled = _mm256_mul_ps(value, scale[v]);
-        // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
-        if constexpr (kLeaky) scaled = _mm256_max_ps(scaled, _mm256_mul_ps(value, negative_scale[v]));
-        rounded[v] = round_to_pack(scaled);
+        rounded[v] = scaled<kLeaky>(value, scale[v], negative_scale[v]);
       }
       store_activations<Activation>(out + i, pack(rounded[0], rounded[1]), zero);
     }

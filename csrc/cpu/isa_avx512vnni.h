@@ -16,6 +16,7 @@ inline constexpr bool kWinograd = true;
 inline constexpr int kTiles = 6;  // of a block: few, so that points and results stay in the first cache
 inline constexpr int kVectorBytes = 64;
 inline constexpr bool kPointSums = true;
+inline constexpr int kGdnPart = 64;
 
 inline __m512i broadcast4(const std::uint8_t* from) {
   std::int32_t value;
@@ -71,7 +72,7 @@ inline void conv_block_narrow(const std::uint8_t* const* taps, const PackedConv&
 // 4. A group costs their VNNI instructions, as many broadcasts (load ports) as pixels and 2 or 4 weight loads. Where
 // pixels of 32 channels lie one or two apart, a tap's groups are known in number, and without their loop it takes an
 // eighth less time.
-template <class Element, int kOutputs, int kStride, int kPixels, bool kOnto>
+template <class Element, int kOutputs, int kStride, int kPixels>
 inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv, std::int32_t block,
                         std::ptrdiff_t stride, int first, std::int32_t* accumulators) {
   constexpr int kVectors = kOutputs / 16;
@@ -85,7 +86,7 @@ inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv,
     const __m512i bias = _mm512_loadu_si512(conv.bias + block * kOutputs + 16 * v);
 #pragma GCC unroll 24
     for (int p = 0; p < kPixels; ++p) {
-      sum[p][v] = kOnto ? _mm512_load_si512(accumulators + (first + p) * kOutputs + 16 * v) : bias;
+      sum[p][v] = bias;
     }
   }
   for (int t = 0; t < conv.taps; ++t) {
@@ -121,15 +122,52 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
   } else {
     constexpr int kAll = kBlock / kOutputs, kPixels = kBlockPixels % 12 == 0 ? kAll : kAll / 2;
     for (int first = 0; first < kAll; first += kPixels) {
-      conv_pixels<Element, kOutputs, kStride, kPixels, false>(taps, conv, block, stride, first, accumulators);
+      conv_pixels<Element, kOutputs, kStride, kPixels>(taps, conv, block, stride, first, accumulators);
     }
   }
 }
 
-template <bool kOnto>
-inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results) {
-  const std::uint8_t* tap = bytes(points);
-  conv_pixels<std::int16_t, 32, kChannels * sizeof(std::int16_t), kTiles, kOnto>(&tap, conv, block, 0, 0, results);
+// In halves: on Zen 4 a store of 512 bits costs products beside it twice as much as two of 256. What is read back at
+// once should not be stored so, as it comes from the cache.
+template <class Sums>
+inline void store_sums(std::int32_t* to, Sums sums) {
+  const __m512i vector = reinterpret_cast<__m512i>(sums);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(vector));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to + 8), _mm512_extracti64x4_epi64(vector, 1));
+}
+
+// Groups in as many runs as there are parts to be done beside them.
+template <int kParts, class Beside>
+[[gnu::always_inline]] inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block,
+                                               std::int32_t* results, const Beside& beside) {
+  constexpr int kGroups = kChannels / 2;
+  const std::uint8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
+  const std::int32_t* bias = conv.bias + static_cast<std::ptrdiff_t>(block) * 32;
+  __m512i sum[kTiles][2];
+#pragma GCC unroll 16
+  for (int t = 0; t < kTiles; ++t) {
+    sum[t][0] = _mm512_loadu_si512(bias);
+    sum[t][1] = _mm512_loadu_si512(bias + 16);
+  }
+#pragma GCC unroll 4
+  for (int part = 0; part < kParts; ++part) {
+#pragma GCC unroll 16
+    for (int g = part * kGroups / kParts; g < (part + 1) * kGroups / kParts; ++g) {
+      const __m512i low = _mm512_load_si512(weights + 128 * g), high = _mm512_load_si512(weights + 128 * g + 64);
+#pragma GCC unroll 16
+      for (int t = 0; t < kTiles; ++t) {
+        const __m512i value = broadcast4(bytes(points + kChannels * t + 2 * g));
+        sum[t][0] = _mm512_dpwssd_epi32(sum[t][0], value, low);
+        sum[t][1] = _mm512_dpwssd_epi32(sum[t][1], value, high);
+      }
+    }
+    beside(part);
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < kTiles; ++t) {
+    store_sums(results + 32 * t, sum[t][0]);
+    store_sums(results + 32 * t + 16, sum[t][1]);
+  }
 }
 
 // rne of values whose rounded ones are to be packed with saturation: only from above would the conversion wrap.
@@ -186,14 +224,24 @@ struct PerChannel {
   __m512 operator[](int v) const { return vectors[v % kVectors]; }
 };
 
+// `negative` where values are below zero. Not by the larger product, nor by a mask: on Zen 4 those take the products'
+// places.
+inline __m512 by_sign(__m512 value, __m512 multiplier, __m512 negative) {
+  constexpr int kSecondWhereThird = 0xd8;
+  const __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(value), 31);
+  return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(multiplier), _mm512_castps_si512(negative),
+                                                       sign, kSecondWhereThird));
+}
+
 // SPEC §2.2, of 16 accumulators, to be packed.
+template <bool kLeaky>
+inline __m512i scaled(__m512 value, __m512 multiplier, __m512 negative) {
+  if constexpr (kLeaky) multiplier = by_sign(value, multiplier, negative);
+  return round_to_pack(_mm512_mul_ps(value, multiplier));
+}
 template <bool kLeaky, class Sums>
 inline __m512i requantised(const Sums& accumulators, __m512 multiplier, __m512 negative) {
-  const __m512 value = _mm512_cvtepi32_ps(load_accumulators(accumulators));
-  __m512 scaled = _mm512_mul_ps(value, multiplier);
-  // negative < multiplier, so the larger product is the one that the accumulator's sign selects.
-  if constexpr (kLeaky) scaled = _mm512_max_ps(scaled, _mm512_mul_ps(value, negative));
-  return round_to_pack(scaled);
+  return scaled<kLeaky>(_mm512_cvtepi32_ps(load_accumulators(accumulators)), multiplier, negative);
 }
 
 template <int kOutputs, bool kLeaky, class Activation, class Sums, class Out>
@@ -213,13 +261,25 @@ inline void requantise_block(const Sums& accumulators, const PackedConv& conv, s
   }
 }
 
-// k's sign does not matter to its square, nor to rounding: it is taken off last. What is too large for the conversion
-// becomes -2^31, and -2^15 when packed.
+// Of one pixel.
+template <bool kLeaky, class Sums>
+inline void requantise_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
+                            std::uint8_t* to) {
+  const __m512 value = _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(sums));
+  const __m512i rounded = scaled<kLeaky>(value, _mm512_loadu_ps(multiplier), _mm512_loadu_ps(negative));
+  const __m512i numbers = _mm512_add_epi32(rounded, _mm512_set1_epi32(zero_point));
+  const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(numbers, _mm512_setzero_si512()));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+}
+
+// Of kGdnPart accumulators. k's sign does not matter to its square, nor to rounding. What is too large for the
+// conversion becomes -2^31, and -2^15 when packed.
 template <class Sums>
-inline void gdn_squares_block(const Sums& accumulators, const float* magnitude, std::int16_t* squares) {
-  const __m512i limit = _mm512_set1_epi16(181);
+inline void gdn_squares_part(const Sums& accumulators, const float* magnitude, std::int16_t* squares) {
+  const __m512i limit = _mm512_set1_epi16(181), lower_limit = _mm512_set1_epi16(-181);
   const PerChannel<kChannels> size(magnitude);
-  for (int i = 0; i < kBlock; i += 32) {
+#pragma GCC unroll 2
+  for (int i = 0; i < kGdnPart; i += 32) {
     __m512i rounded[2];
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) {
@@ -228,9 +288,13 @@ inline void gdn_squares_block(const Sums& accumulators, const float* magnitude, 
       const __m512 value = _mm512_cvtepi32_ps(sum);
       rounded[v] = _mm512_cvtps_epi32(_mm512_mul_ps(value, size[v]));
     }
-    const __m512i k = _mm512_min_epu16(_mm512_abs_epi16(pack(rounded[0], rounded[1])), limit);
+    const __m512i k = _mm512_max_epi16(_mm512_min_epi16(pack(rounded[0], rounded[1]), limit), lower_limit);
     _mm512_store_si512(squares + i, _mm512_mullo_epi16(k, k));
   }
+}
+template <class Sums>
+inline void gdn_squares_block(const Sums& accumulators, const float* magnitude, std::int16_t* squares) {
+  for (int i = 0; i < kBlock; i += kGdnPart) gdn_squares_part(accumulators + i, magnitude, squares + i);
 }
 
 // The correctly rounded square root by multiplications, for numbers of [1, 2^31]: half the time of the instruction, and
@@ -248,26 +312,34 @@ inline __m512 root_from(__m512 value, __m512 inverse_estimate) {
 }
 inline __m512 root_by_products(__m512 value) { return root_from(value, _mm512_rsqrt14_ps(value)); }
 
-template <bool kInverse, int kOutputs, class Norms, class Skip, class Out>
-inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
-                               const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+// Of kGdnPart accumulators. Of four roots as many as kByDivider says are made by the divider, which works beside the
+// multipliers.
+template <bool kInverse, int kOutputs, int kByDivider, class Norms, class Skip, class Out>
+inline void gdn_add_skip_part(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
+                              const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
   const PerChannel<kChannels> scale(numerator);
   const PerChannel<kOutputs> skip_scale(multiplier);
   const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));
   const auto load = [](const auto& from) { return _mm512_cvtepi32_ps(load_accumulators(from)); };
-  for (int i = 0; i < kBlock; i += 64) {
-    __m512i rounded[4];
+  __m512i rounded[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      const int at = i + 16 * v;
-      // A root in two by the divider, which works beside the multipliers; all by them where it has quotients to make.
-      const __m512 norm = load(norms + at);
-      const __m512 root = kInverse && v % 2 == 0 ? _mm512_sqrt_ps(norm) : root_by_products(norm);
-      const __m512 value = _mm512_mul_ps(load(accumulators + at), scale[v]);
-      const __m512 normalised = kInverse ? _mm512_mul_ps(value, root) : _mm512_div_ps(value, root);
-      rounded[v] = round_to_pack(_mm512_add_ps(normalised, _mm512_mul_ps(load(skip + at), skip_scale[v])));
-    }
-    store64(out + i, rounded, zero);
+  for (int v = 0; v < 4; ++v) {
+    const int at = 16 * v;
+    const __m512 norm = load(norms + at);
+    const __m512 root = v % 2 * 2 + v / 2 < kByDivider ? _mm512_sqrt_ps(norm) : root_by_products(norm);
+    const __m512 value = _mm512_mul_ps(load(accumulators + at), scale[v]);
+    const __m512 normalised = kInverse ? _mm512_mul_ps(value, root) : _mm512_div_ps(value, root);
+    rounded[v] = round_to_pack(_mm512_add_ps(normalised, _mm512_mul_ps(load(skip + at), skip_scale[v])));
+  }
+  store64(out, rounded, zero);
+}
+// None by the divider where it has quotients to make.
+template <bool kInverse, int kOutputs, class Norms, class Skip, class Out>
+inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
+                               const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+  for (int i = 0; i < kBlock; i += kGdnPart) {
+    gdn_add_skip_part<kInverse, kOutputs, kInverse ? 2 : 0>(accumulators + i, numerator, norms + i, skip + i,
+                                                            multiplier, zero_point, out + i);
   }
 }
 

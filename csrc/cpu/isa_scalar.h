@@ -18,6 +18,7 @@ inline constexpr bool kWinograd = false;  // the twin computes what is written
 inline constexpr int kTiles = kBlockPixels;
 inline constexpr int kVectorBytes = 16;
 inline constexpr bool kPointSums = true;
+inline constexpr int kGdnPart = 0;  // accumulators that GDN is made of at a time, beside its products (gdn.h); or 0
 
 // rne(value) clamped to [lo, hi]. The bounds are integers, so clamping first is the same.
 inline std::int32_t round_clamped(float value, float lo, float hi) {

@@ -31,7 +31,7 @@ class ResidualUp {
     middle_ = Middle::make(arena, middle_length(columns_));
     if constexpr (Subpixel::kReadsBeyond) input_.clear_from(middle_columns_ / 2 + 2);
     if constexpr (Plain::kReadsBeyond) middle_.clear_from(columns_ + 4);
-    conv1_ = Subpixel::make(arena, middle_columns_);
+    conv1_ = Requantised::make(arena, middle_columns_);
     conv2_ = Plain::make(arena, columns_);
     skip_ = Subpixel::make(arena, columns_);
     squares_ = arena.take<std::int16_t>(longest_span(kUpSpan) * kBlock);
@@ -45,13 +45,24 @@ class ResidualUp {
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
     const std::int32_t middle_columns = columns + 4;
     return Input::scratch_bytes(input_length(middle_columns)) + Middle::scratch_bytes(middle_length(columns)) +
-           2 * Subpixel::scratch_bytes(middle_columns) + Plain::scratch_bytes(columns);
+           Requantised::scratch_bytes(middle_columns) + Subpixel::scratch_bytes(columns) +
+           Plain::scratch_bytes(columns);
   }
 
   // Output row `row`, to dst[columns][32], added to `sums` where not null. Rows must be asked for in ascending order.
   void row(std::int32_t row, Out* dst, std::int64_t* sums) {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
     const std::int32_t input_offset = (column_ - middle_begin_) / 2;
+    if constexpr (kGdnPart != 0 && kUsesWinograd) {
+      const std::int32_t* values = conv2_.row(block_.conv2, middle_, 1, row, columns_);
+      const std::int32_t* added = skip_.row(block_.skip, input_, input_offset, row, columns_);
+      if (values != nullptr && added != nullptr) {
+        gdn_add_skip_row<true, 64>(block_.igdn, values, added, block_.skip.direct.multiplier + 64 * (row & 1),
+                                   block_.output_zero_point, columns_, dst);
+        if (sums != nullptr) add_to_sums(dst, columns_, sums);
+        return;
+      }
+    }
     for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
       blocks = span_blocks<kUpSpan>(columns_ - begin);
       const std::int32_t* values = conv2_.span(block_.conv2, middle_, 1, row, begin, blocks, columns_);
@@ -73,12 +84,15 @@ class ResidualUp {
 
  private:
   using Subpixel = Conv3x3<Stored, Element, 2>;
+  using Requantised = Conv3x3<Stored, Element, 2, U8Line>;
   using Plain = Conv3x3<std::uint8_t, U8Line, 1>;
 
   // conv2 computes rows r & -kRows .. r | (kRows - 1) of the output together, from one line of t above to one below.
   // For the line below conv1 may be a whole group of positions ahead of the skip's, which still needs the line above
   // its own.
-  static constexpr int kMiddleSlots = Plain::kRows > 2 ? 2 * Plain::kRows : 4;
+  // conv1 makes all lines of t from a group of positions together, while the last five before them are still needed.
+  static constexpr int kMiddleSlots = Plain::kRows > 2 ? 16 : 4;
+  static_assert(kMiddleSlots >= 2 * Subpixel::kRows + Plain::kRows + 1 || Subpixel::kRows == 1);
   static constexpr int kInputSlots = 4 * Subpixel::kRows;
   using Input = typename Subpixel::template Input<kInputSlots>;
   using Middle = typename Plain::template Input<kMiddleSlots>;
@@ -88,7 +102,9 @@ class ResidualUp {
     return Subpixel::padded(middle_columns) / 2 + 4;
   }
   static constexpr std::int32_t middle_length(std::int32_t columns) {
-    return Plain::padded(columns) + 4 + 2 * kBlockPixels;
+    // conv2 reads to the end of its blocks and one beyond; conv1 writes to the end of its own.
+    const auto read = Plain::padded(columns) + 4, written = Requantised::padded(columns + 4) + 4;
+    return static_cast<std::int32_t>(read > written ? read : written) + 2 * kBlockPixels;
   }
 
   // Line `row` of t, from column column_ - 2 on.
@@ -103,14 +119,16 @@ class ResidualUp {
       const std::int32_t count = middle_columns_ / 2 + 2;
       input_.template load<Stored, Load>(in_, next_input_, middle_begin_ / 2 - 1, count, block_.input_zero_point);
     }
-    for (std::int32_t begin = 0, blocks; begin < middle_columns_; begin += blocks * kBlockPixels) {
-      blocks = span_blocks<kUpSpan>(middle_columns_ - begin);
-      const std::int32_t* values = conv1_.span(block_.conv1, input_, 0, row, begin, blocks, middle_columns_);
-      for (int k = 0; k < blocks; ++k) {
-        const std::int32_t column = middle_begin_ + begin + k * kBlockPixels;
-        requantise_block<64, true, std::uint8_t>(
-            values + k * kBlock, block_.conv1.direct, row & 1, block_.middle_zero_point,
-            line + static_cast<std::ptrdiff_t>(column - (column_ - 2)) * kChannels);
+    const auto at = [&](std::int32_t r) { return middle_.begin(r) + (middle_begin_ - (column_ - 2)) * kChannels; };
+    if (!conv1_.requantised_rows(block_.conv1, input_, 0, row, middle_columns_, block_.middle_zero_point, at)) {
+      for (std::int32_t begin = 0, blocks; begin < middle_columns_; begin += blocks * kBlockPixels) {
+        blocks = span_blocks<kUpSpan>(middle_columns_ - begin);
+        const std::int32_t* values = conv1_.span(block_.conv1, input_, 0, row, begin, blocks, middle_columns_);
+        for (int k = 0; k < blocks; ++k) {
+          requantise_block<64, true, std::uint8_t>(
+              values + k * kBlock, block_.conv1.direct, row & 1, block_.middle_zero_point,
+              at(row) + static_cast<std::ptrdiff_t>(begin + k * kBlockPixels) * kChannels);
+        }
       }
     }
     if (column_ == 0) fill(line, 2 * kChannels, block_.middle_zero_point);
@@ -124,7 +142,8 @@ class ResidualUp {
   std::int32_t next_middle_, next_input_;
   Input input_;    // from column middle_begin_ / 2 - 1 on
   Middle middle_;  // from column column_ - 2 on
-  Subpixel conv1_, skip_;
+  Requantised conv1_;
+  Subpixel skip_;
   Plain conv2_;
   std::int16_t* squares_;  // of a span
   Norms norms_;

@@ -6,6 +6,10 @@
 //
 // F(2x2, 3x3) (winograd_2x2.h) has 16 products a channel for 4 outputs instead of 36, and takes inputs of 14 bits.
 // F(4x4, 3x3) (winograd_4x4.h) has 36 for 16 outputs instead of 144, and takes u8.
+//
+// A block of tiles goes by steps, one a row of points. Instructions that multiply leave others' places in a cycle free;
+// so what is to be done with the results of a row is done beside the products of the next, a part at a time, close
+// enough for the processor to overlap them.
 #pragma once
 
 #include <type_traits>
@@ -16,10 +20,17 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr int kTileBlock = kTiles * kChannels;  // of tiles side by side, at one point
 
-// The results of a block at a point: 32 outputs of each tile, of 32 channels. With kOnto what is there is added to.
-// Defined by the instruction sets that use these algorithms (isa_*.h).
-template <bool kOnto>
-void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results);
+// The results of a block at a point: 32 outputs of each tile, of 32 channels. Meanwhile beside(k) is called for all k
+// below kParts. Defined by the instruction sets that use these algorithms (isa_*.h).
+template <int kParts, class Beside>
+void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
+                 const Beside& beside);
+// A register of sums, not to be read back at once.
+template <class Sums>
+void store_sums(std::int32_t* to, Sums sums);
+// A register of a pixel's sums made u8 activations (SPEC §2.2); `negative` is multiplier * 0.01f.
+template <bool kLeaky, class Sums, class Out>
+void requantise_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point, Out* to);
 
 // A register of T.
 template <class T>
@@ -48,7 +59,7 @@ Vector<std::uint16_t>::Type load_widened(const Element* from) {
   }
 }
 
-// The points' results, and sums of them between two steps, for a block of tiles: [point or sum][tile][32 outputs].
+// The points' results, and sums of them between steps, for a block of tiles: [point or sum][tile][32 outputs].
 // Unsigned, because what is added up may wrap; so may a folded zero point, but not the total (SPEC §9).
 class WinogradSums {
  public:
@@ -62,30 +73,40 @@ class WinogradSums {
   std::int32_t* at(int k) const { return sums_ + k * kTileBlock; }
   // Elements [tile][output] from i on.
   Sum get(int k, int i) const { return reinterpret_cast<Sum>(load_vector(at(k) + i)); }
-  void set(int k, int i, Sum sum) const { store_vector<std::int32_t>(at(k) + i, reinterpret_cast<Signed>(sum)); }
+  void set(int k, int i, Sum sum) const { store_sums(at(k) + i, sum); }
 
  private:
   std::int32_t* sums_ = nullptr;
 };
 
-// Whether points' results take the place of what is there, or are added to it.
-using Anew = std::false_type;
-using Onto = std::true_type;
+// The parts of a step beside a point: in all of them together each register of a block's sums has its turn.
+template <int kSide>
+constexpr int parts_of_step() {
+  constexpr int kRegisters = kTileBlock / WinogradSums::kElements;
+  static_assert(kRegisters % kSide == 0);
+  return kRegisters / kSide;
+}
 
-// Where a block of tiles has its accumulators: output (i, j) of tile t at rows[i] + (kTile * t + j) * stride.
-template <int kTile>
+// Where the outputs of a block of tiles go: output (i, j) of tile t is at rows[i] + (kTile * t + j) * kStride, 32
+// of them.
+template <class Out, int kTile, int kStride>
 struct WinogradTarget {
-  std::int32_t* rows[kTile];
-  std::ptrdiff_t stride;
-  const std::int32_t* bias;  // [32]
+  Out* rows[kTile];
+  const std::int32_t* bias;
+  const float *multiplier, *negative;  // where outputs are made activations
+  std::int32_t zero_point;
 
-  // The outputs of elements [tile][32] from `element` on.
-  void put(int i, int j, int element, WinogradSums::Signed sums) const {
+  // Outputs [tile][32] from `element` on.
+  [[gnu::always_inline]] void put(int i, int j, int element, WinogradSums::Signed sums) const {
     const int tile = element / 32, o = element % 32;
     const auto added = reinterpret_cast<WinogradSums::Sum>(load_vector(bias + o));
-    const auto total = reinterpret_cast<WinogradSums::Sum>(sums) + added;
-    store_vector<std::int32_t>(rows[i] + (kTile * tile + j) * stride + o,
-                               reinterpret_cast<WinogradSums::Signed>(total));
+    const auto total = reinterpret_cast<WinogradSums::Signed>(reinterpret_cast<WinogradSums::Sum>(sums) + added);
+    Out* to = rows[i] + (kTile * tile + j) * kStride + o;
+    if constexpr (std::is_same_v<Out, std::int32_t>) {
+      store_sums(to, total);
+    } else {
+      requantise_sums<true>(total, multiplier + o, negative + o, zero_point, to);
+    }
   }
 };
 

@@ -17,11 +17,13 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
+// Its outputs are accumulators or activations, `Out`, which lie kStride apart.
+template <class Out, int kStride>
 class Winograd4x4 {
  public:
   static constexpr int kTile = 4, kSide = 6;
-  static constexpr int kResults = 2 * kSide, kKept = 8, kSums = kResults + kKept;  // in blocks
-  using Target = WinogradTarget<kTile>;
+  static constexpr int kSums = 2 * kSide + 3 * kTile;  // in blocks
+  using Target = WinogradTarget<Out, kTile, kStride>;
 
   static Winograd4x4 make(Arena& arena) {
     Winograd4x4 made;
@@ -61,41 +63,25 @@ class Winograd4x4 {
 
   // As Winograd2x2's. Rows 1 and 2 of points, and 3 and 4, are in all outputs as sums and differences.
   template <class Multiply>
-  void outputs(const Multiply& multiply, const Target& to) const {
-    multiply(Anew{}, 1, 2, sums_.at(0));
-    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
-      const Row first = row(0, i), second = row(kSide, i);
-#pragma GCC unroll 4
-      for (int j = 0; j < kTile; ++j) {
-        sums_.set(kResults + j, i, first.at[j] + second.at[j]);
-        sums_.set(kResults + kTile + j, i, first.at[j] - second.at[j]);
-      }
+  void outputs(const Multiply& multiply, const Target& to) {
+    if (begun_) {
+      step<1, 5>(multiply, last_);
+    } else {
+      step<1, kNone>(multiply, to);
     }
-    multiply(Anew{}, 3, 2, sums_.at(0));
-    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
-      const Row third = row(0, i), fourth = row(kSide, i);
-#pragma GCC unroll 4
-      for (int j = 0; j < kTile; ++j) {
-        const auto sum = third.at[j] + fourth.at[j], difference = third.at[j] - fourth.at[j];
-        const auto kept_sum = sums_.get(kResults + j, i), kept_difference = sums_.get(kResults + kTile + j, i);
-        put(to, 1, j, i, difference - (kept_difference << 1));
-        put(to, 2, j, i, sum - kept_sum);
-        sums_.set(kResults + j, i, sum - (kept_sum << 2));
-        sums_.set(kResults + kTile + j, i, (difference << 1) - kept_difference);
-      }
+    step<2, 1>(multiply, to);
+    step<3, 2>(multiply, to);
+    step<4, 3>(multiply, to);
+    step<0, 4>(multiply, to);
+    step<5, 0>(multiply, to);
+    last_ = to;
+    begun_ = true;
+  }
+  void finish() {
+    if (begun_) {
+      for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) use<5>(i, last_);
     }
-    multiply(Anew{}, 0, 1, sums_.at(0));
-    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
-      const Row above = row(0, i);
-#pragma GCC unroll 4
-      for (int j = 0; j < kTile; ++j) put(to, 0, j, i, sums_.get(kResults + j, i) + above.at[j]);
-    }
-    multiply(Anew{}, 5, 1, sums_.at(0));
-    for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) {
-      const Row below = row(0, i);
-#pragma GCC unroll 4
-      for (int j = 0; j < kTile; ++j) put(to, 3, j, i, sums_.get(kResults + kTile + j, i) + below.at[j]);
-    }
+    begun_ = false;
   }
 
  private:
@@ -111,25 +97,62 @@ class Winograd4x4 {
              even_difference - odd_difference, d[5] - d[3] - (odd_difference << 1)}};
   }
 
-  // m A' of a row of points, whose results are from result k on.
-  struct Row {
-    WinogradSums::Sum at[kTile];
-  };
-  Row row(int k, int i) const {
-    const auto m = [&](int v) { return sums_.get(k + v, i); };
+  static constexpr int kNone = -1;
+  // In turn, as those of a row are used beside the products of the next.
+  static constexpr int results_of(int row) { return row == 2 || row == 4 || row == 5 ? kSide : 0; }
+  static constexpr int kKeptSums = 2 * kSide, kKeptDifferences = kKeptSums + kTile, kThird = kKeptDifferences + kTile;
+
+  // The products of row kRow of points; beside them row kDone's are used.
+  template <int kRow, int kDone, class Multiply>
+  [[gnu::noinline]] void step(const Multiply& multiply, const Target& to) const {
+    multiply(kRow, sums_.at(results_of(kRow)), [&](int part) __attribute__((always_inline)) {
+      if constexpr (kDone != kNone) use<kDone>(part * WinogradSums::kElements, to);
+    });
+  }
+
+  // Row kRow's results are made m A', and added up over rows.
+  template <int kRow>
+  [[gnu::always_inline]] void use(int i, const Target& to) const {
+    const auto m = [&](int v) __attribute__((always_inline)) { return sums_.get(results_of(kRow) + v, i); };
     const auto first = m(1), second = m(2), third = m(3), fourth = m(4);
     const auto inner = first + second, inner_difference = first - second;
     const auto outer = third + fourth, outer_difference = third - fourth;
-    return {{m(0) + outer - (inner << 2), outer_difference - (inner_difference << 1), outer - inner,
-             (outer_difference << 1) - inner_difference + m(5)}};
+    const WinogradSums::Sum row[kTile] = {m(0) + outer - (inner << 2), outer_difference - (inner_difference << 1),
+                                          outer - inner, (outer_difference << 1) - inner_difference + m(5)};
+#pragma GCC unroll 4
+    for (int j = 0; j < kTile; ++j) {
+      const int sums = kKeptSums + j, differences = kKeptDifferences + j;
+      if constexpr (kRow == 1) {
+        sums_.set(sums, i, row[j]);
+      } else if constexpr (kRow == 2) {
+        const auto above = sums_.get(sums, i);
+        sums_.set(sums, i, above + row[j]);
+        sums_.set(differences, i, above - row[j]);
+      } else if constexpr (kRow == 3) {
+        sums_.set(kThird + j, i, row[j]);
+      } else if constexpr (kRow == 4) {
+        const auto above = sums_.get(kThird + j, i), sum = above + row[j], difference = above - row[j];
+        const auto kept_sum = sums_.get(sums, i), kept_difference = sums_.get(differences, i);
+        put(to, 1, j, i, difference - (kept_difference << 1));
+        put(to, 2, j, i, sum - kept_sum);
+        sums_.set(sums, i, sum - (kept_sum << 2));
+        sums_.set(differences, i, (difference << 1) - kept_difference);
+      } else if constexpr (kRow == 0) {
+        put(to, 0, j, i, sums_.get(sums, i) + row[j]);
+      } else {
+        put(to, 3, j, i, sums_.get(differences, i) + row[j]);
+      }
+    }
   }
-  static void put(const Target& to, int i, int j, int element, WinogradSums::Sum sums) {
+  [[gnu::always_inline]] static void put(const Target& to, int i, int j, int element, WinogradSums::Sum sums) {
     constexpr std::uint32_t kInverseOf9 = 0x38e38e39;
     constexpr int kBits[kTile] = {3, 2, 1, 1};
     to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(sums * kInverseOf9) >> (kBits[i] + kBits[j]));
   }
 
   WinogradSums sums_;
+  Target last_{};  // of the block whose row 5 is still to be used, if one is begun
+  bool begun_ = false;
 };
 
 }  // namespace treenet::cpu::TREENET_ISA
