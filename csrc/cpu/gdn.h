@@ -28,8 +28,8 @@ void gdn_squares_part(const Sums& accumulators, const float* magnitude, std::int
 // The outputs of `columns` pixels, from their accumulators and the skip's, of which there are whole blocks. The
 // products of a block are beside the squares of the next and the outputs of the one before, a part of a block at a time
 // (winograd.h says why).
-template <bool kInverse, int kOutputs, int kPart = kGdnPart, class Out>
-inline void gdn_add_skip_row(const PackedGdn& gdn, const std::int32_t* values, const std::int32_t* skip,
+template <bool kInverse, int kOutputs, int kPart = kGdnPart, class Skip, class Out>
+inline void gdn_add_skip_row(const PackedGdn& gdn, const std::int32_t* values, const Skip& skip,
                              const float* multiplier, std::int32_t zero_point, std::int32_t columns, Out* out) {
   constexpr int kParts = kTileBlock / kPart, kRuns = kBlock / kTileBlock;  // of conv_points, and those a block
   static_assert(kTileBlock % kPart == 0 && kBlock % kTileBlock == 0);

@@ -3,6 +3,8 @@
 // they go through it together, row by row, and load each line once.
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
 #include "cpu/pixel_rows.h"
@@ -55,7 +57,7 @@ class ResidualDown {
     for (int i = 0; i < kSiblings; ++i) {
       nodes_[i] = {&siblings[i], Middle::make(arena, middle_length(columns_)), Plain::make(arena, columns_)};
     }
-    sums_ = arena.take_sums<typename Input::Sums>(longest_span(kFirstSpan) * kBlock);
+    sums_ = arena.take_sums<typename Input::Sums>(kSumsBlocks * kBlock);
     squares_ = arena.take<std::int16_t>(longest_span(kDownSpan) * kBlock);
     norms_ = arena.take_sums<Norms>(longest_span(kDownSpan) * kBlock);
     result_ = arena.take<std::int16_t>(kBlock);
@@ -83,6 +85,13 @@ class ResidualDown {
   void row(int sibling, std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
     Node& node = nodes_[sibling];
     const PackedResidualDown& block = *node.block;
+    if constexpr (kGdnPart != 0 && kUsesWinograd) {
+      if (const std::int32_t* values = node.conv2.row(block.conv2, node.middle, 0, row, columns_)) {
+        gdn_add_skip_row<false, 32>(block.gdn, values, skip_sums(block, row), block.skip.multiplier, 0, columns_, dst);
+        add_to_sums(dst, columns_, sums);
+        return;
+      }
+    }
     Span before{};
     for (std::int32_t begin = 0, blocks; begin < columns_; begin += blocks * kBlockPixels) {
       blocks = span_blocks<kDownSpan>(columns_ - begin);
@@ -106,7 +115,10 @@ class ResidualDown {
   using Middle = typename Plain::template Input<4>;
   static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
   static constexpr int kFirstSpan = kLineChannels == 4 ? kDownImageSpan : kDownSpan;
-  static_assert(kFirstSpan >= kDownSpan);  // the skip's sums are in the same place
+  // The skip's sums are in the same place, a span's or, by whole rows, all of them.
+  static_assert(kFirstSpan >= kDownSpan);
+  static constexpr int kRowBlocks = (kDownTileColumns + kBlockPixels - 1) / kBlockPixels;
+  static constexpr int kSumsBlocks = std::max(longest_span(kFirstSpan), kUsesWinograd && !kPointSkip ? kRowBlocks : 0);
   // Pixels of their lines.
   static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
   static constexpr std::int32_t middle_length(std::int32_t columns) {
@@ -156,6 +168,17 @@ class ResidualDown {
     }
   }
 
+  // The skip's sums of output row `row`.
+  auto skip_sums(const PackedResidualDown& block, std::int32_t row) const {
+    const auto* pixel = skip_at(row, 0);
+    if constexpr (kPointSkip) {
+      return PointSums<2 * kLineChannels>{bytes(pixel), block.skip};
+    } else {
+      input_.template span<32, 2>(&pixel, block.skip, 0, (columns_ + kBlockPixels - 1) / kBlockPixels, sums_);
+      return sums_;
+    }
+  }
+
   // Line `row` of a sibling's t, from column column_ - 1 on.
   void compute_middle(Node& node, std::int32_t row) {
     const std::int32_t height = in_.height() / 2, width = in_.width() / 2;
@@ -188,7 +211,7 @@ class ResidualDown {
   std::int32_t next_middle_, next_input_;
   Input input_;  // from column 2 * column_ - 3 on
   Node nodes_[kSiblings];
-  typename Input::Sums sums_;  // of a span of conv1 or the skip
+  typename Input::Sums sums_;  // of conv1 or the skip
   std::int16_t* squares_;      // of a span of the output, as are the norms
   Norms norms_;
   std::int16_t* result_;
