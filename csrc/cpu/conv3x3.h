@@ -14,7 +14,8 @@
 namespace treenet::cpu::TREENET_ISA {
 
 // An `Activation` is u8 or s16, in lines of `Element`. `Out` is what Winograd's algorithms make: accumulators, which
-// are kept and handed out by span(), or u8 activations in lines of that type, by requantised_rows().
+// are kept and handed out by span(), or what requantise_leaky makes of them, u8 in lines of that type, by
+// requantised_rows().
 template <class Activation, class Element, int kScale, class Out = std::int32_t>
 class Conv3x3 {
  public:
@@ -74,7 +75,7 @@ class Conv3x3 {
             std::int32_t blocks, std::int32_t columns) {
     const std::int32_t y = row / kScale, part = row % kScale;
     if constexpr (kByWinograd && kKeeps) {
-      if (std::int32_t* kept = this->row(conv, lines, offset, row, columns)) {
+      if (std::int32_t* kept = whole_row(conv, lines, offset, row, columns)) {
         return kept + static_cast<std::ptrdiff_t>(begin) * kChannels;
       }
     }
@@ -83,19 +84,21 @@ class Conv3x3 {
     return sums_[turn_];
   }
 
-  // All of them where they are kept by whole rows, else null.
+  // All accumulators of output row `row`, in whole blocks, where they are computed by whole rows; else null. They stay
+  // until the next rows.
   template <class Lines>
-  std::int32_t* row(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
-                    std::int32_t columns) {
+  std::int32_t* whole_row(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
+                          std::int32_t columns) {
     static_assert(kByWinograd && kKeeps);
     const auto at = [&](std::int32_t y, std::int32_t part) { return kept_row(y % kRows, part); };
     const std::int32_t y = row / kScale;
     return has_rows(conv, lines, offset, y, columns, 0, at) ? at(y, row % kScale) : nullptr;
   }
 
-  // Output row `row` and all that are computed together with it are requantised to lines, which at(row) gives the first
-  // element of; or nothing is done, as they are already, or as they are to be computed directly, and then it is false.
-  // What follows the columns in the lines may be written to, up to whole blocks.
+  // Whether output row `row` is computed by Winograd's algorithm, and then it has been: all rows that are computed
+  // together are requantised to the lines at(r) when the first of them is asked for. So these must be there for all of
+  // them, also below the image, where what is written means nothing, and be left alone until all have been asked for.
+  // Behind the columns they are written to up to whole blocks.
   template <class Lines, class At>
   bool requantised_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t row,
                         std::int32_t columns, std::int32_t zero_point, const At& at) {
@@ -110,7 +113,7 @@ class Conv3x3 {
  private:
   static constexpr bool kKeeps = std::is_same_v<Out, std::int32_t>;
   static constexpr int kOutputs = kScale == 2 ? 64 : 32;  // of a register tile
-  static constexpr int kPoints = Winograd::kSide * Winograd::kSide, kParts = parts_of_step<Winograd::kSide>();
+  static constexpr int kPoints = Winograd::kSide * Winograd::kSide;
   static constexpr std::int32_t kTileColumns = Winograd::kTile * kTiles * kScale;  // of a block of tiles
   // How many times as many products a column takes directly, in the time of one: what is left at the end of a line is
   // computed so where that is no more work. Bytes are multiplied twice as many at a time.
@@ -145,6 +148,7 @@ class Conv3x3 {
   template <class Lines, class At>
   void compute_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t columns,
                     std::int32_t zero_point, const At& at) {
+    constexpr int kParts = parts_of_step<Winograd::kSide>();
     const std::int32_t first = kRows * together_;
     for (std::int32_t column = 0; column < columns; column += kTileColumns) {
       if (const std::int32_t left = columns - column; kDirectFactor * left <= kTileColumns) {

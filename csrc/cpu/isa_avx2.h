@@ -146,11 +146,12 @@ inline __m256i scaled(__m256 value, __m256 multiplier, __m256 negative) {
   return round_to_pack(product);
 }
 
-template <bool kLeaky, class Sums>
-inline void requantise_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
-                            std::int16_t* to) {
+template <class Sums, class Out>
+inline void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
+                                  Out* to) {
+  static_assert(std::is_same_v<Out, std::int16_t>);
   const __m256 value = _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(sums));
-  const __m256i rounded = scaled<kLeaky>(value, _mm256_loadu_ps(multiplier), _mm256_loadu_ps(negative));
+  const __m256i rounded = scaled<true>(value, _mm256_loadu_ps(multiplier), _mm256_loadu_ps(negative));
   const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
   const __m128i numbers = _mm_adds_epi16(packed, _mm_set1_epi16(static_cast<std::int16_t>(zero_point)));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to),

@@ -85,9 +85,7 @@ inline void conv_pixels(const std::uint8_t* const* taps, const PackedConv& conv,
   for (int v = 0; v < kVectors; ++v) {
     const __m512i bias = _mm512_loadu_si512(conv.bias + block * kOutputs + 16 * v);
 #pragma GCC unroll 24
-    for (int p = 0; p < kPixels; ++p) {
-      sum[p][v] = bias;
-    }
+    for (int p = 0; p < kPixels; ++p) sum[p][v] = bias;
   }
   for (int t = 0; t < conv.taps; ++t) {
     const std::uint8_t* pixel = taps[t] + first * step;
@@ -136,11 +134,12 @@ inline void store_sums(std::int32_t* to, Sums sums) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(to + 8), _mm512_extracti64x4_epi64(vector, 1));
 }
 
-// Groups in as many runs as there are parts to be done beside them.
+// The parts come evenly between groups.
 template <int kParts, class Beside>
 [[gnu::always_inline]] inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block,
                                                std::int32_t* results, const Beside& beside) {
   constexpr int kGroups = kChannels / 2;
+  static_assert(kParts <= kGroups);
   const std::uint8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
   const std::int32_t* bias = conv.bias + static_cast<std::ptrdiff_t>(block) * 32;
   __m512i sum[kTiles][2];
@@ -149,19 +148,16 @@ template <int kParts, class Beside>
     sum[t][0] = _mm512_loadu_si512(bias);
     sum[t][1] = _mm512_loadu_si512(bias + 16);
   }
-#pragma GCC unroll 4
-  for (int part = 0; part < kParts; ++part) {
 #pragma GCC unroll 16
-    for (int g = part * kGroups / kParts; g < (part + 1) * kGroups / kParts; ++g) {
-      const __m512i low = _mm512_load_si512(weights + 128 * g), high = _mm512_load_si512(weights + 128 * g + 64);
+  for (int g = 0; g < kGroups; ++g) {
+    const __m512i low = _mm512_load_si512(weights + 128 * g), high = _mm512_load_si512(weights + 128 * g + 64);
 #pragma GCC unroll 16
-      for (int t = 0; t < kTiles; ++t) {
-        const __m512i value = broadcast4(bytes(points + kChannels * t + 2 * g));
-        sum[t][0] = _mm512_dpwssd_epi32(sum[t][0], value, low);
-        sum[t][1] = _mm512_dpwssd_epi32(sum[t][1], value, high);
-      }
+    for (int t = 0; t < kTiles; ++t) {
+      const __m512i value = broadcast4(bytes(points + kChannels * t + 2 * g));
+      sum[t][0] = _mm512_dpwssd_epi32(sum[t][0], value, low);
+      sum[t][1] = _mm512_dpwssd_epi32(sum[t][1], value, high);
     }
-    beside(part);
+    if (const int part = g * kParts / kGroups; (g + 1) * kParts / kGroups > part) beside(part);
   }
 #pragma GCC unroll 16
   for (int t = 0; t < kTiles; ++t) {
@@ -261,12 +257,12 @@ inline void requantise_block(const Sums& accumulators, const PackedConv& conv, s
   }
 }
 
-// Of one pixel.
-template <bool kLeaky, class Sums>
-inline void requantise_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
-                            std::uint8_t* to) {
+template <class Sums, class Out>
+inline void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
+                                  Out* to) {
+  static_assert(std::is_same_v<Out, std::uint8_t>);
   const __m512 value = _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(sums));
-  const __m512i rounded = scaled<kLeaky>(value, _mm512_loadu_ps(multiplier), _mm512_loadu_ps(negative));
+  const __m512i rounded = scaled<true>(value, _mm512_loadu_ps(multiplier), _mm512_loadu_ps(negative));
   const __m512i numbers = _mm512_add_epi32(rounded, _mm512_set1_epi32(zero_point));
   const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(numbers, _mm512_setzero_si512()));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
@@ -312,11 +308,12 @@ inline __m512 root_from(__m512 value, __m512 inverse_estimate) {
 }
 inline __m512 root_by_products(__m512 value) { return root_from(value, _mm512_rsqrt14_ps(value)); }
 
-// Of kGdnPart accumulators. Of four roots as many as kByDivider says are made by the divider, which works beside the
-// multipliers.
-template <bool kInverse, int kOutputs, int kByDivider, class Norms, class Skip, class Out>
+// Of kGdnPart accumulators. Some of four roots are made by the divider, which works beside the multipliers: more of
+// them where these have products to make, too (gdn.h), and none where it has quotients to make.
+template <bool kInverse, int kOutputs, bool kBeside, class Norms, class Skip, class Out>
 inline void gdn_add_skip_part(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
                               const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+  constexpr int kByDivider = !kInverse ? 0 : kBeside ? 3 : 2;
   const PerChannel<kChannels> scale(numerator);
   const PerChannel<kOutputs> skip_scale(multiplier);
   const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));
@@ -333,13 +330,12 @@ inline void gdn_add_skip_part(const std::int32_t* accumulators, const float* num
   }
   store64(out, rounded, zero);
 }
-// None by the divider where it has quotients to make.
 template <bool kInverse, int kOutputs, class Norms, class Skip, class Out>
 inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
                                const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
   for (int i = 0; i < kBlock; i += kGdnPart) {
-    gdn_add_skip_part<kInverse, kOutputs, kInverse ? 2 : 0>(accumulators + i, numerator, norms + i, skip + i,
-                                                            multiplier, zero_point, out + i);
+    gdn_add_skip_part<kInverse, kOutputs, false>(accumulators + i, numerator, norms + i, skip + i, multiplier,
+                                                 zero_point, out + i);
   }
 }
 

@@ -1,7 +1,8 @@
 // The plain C++ twin of the vector primitives, and their contract.
 //
 // A block is kBlock int32 accumulators, [kBlockPixels][32 outputs], [kBlockPixels / 2][64] or [4 kBlockPixels][8]; see
-// kernels.h. Every primitive is exactly the arithmetic of SPEC §2, element by element.
+// kernels.h. Every primitive is exactly the arithmetic of SPEC §2, element by element. Those of Winograd's algorithms
+// and of GDN in parts, which it has no use for, have their contract in winograd.h and gdn.h.
 #pragma once
 
 #include <cmath>
@@ -14,8 +15,8 @@ namespace treenet::cpu::TREENET_ISA {
 
 using U8Line = std::uint8_t;  // the type of a u8 activation in a line
 inline constexpr std::int32_t kU8Group = 4;
-inline constexpr bool kWinograd = false;  // the twin computes what is written
-inline constexpr int kTiles = kBlockPixels;
+inline constexpr bool kWinograd = false;     // the twin computes what is written
+inline constexpr int kTiles = kBlockPixels;  // of a block of Winograd's algorithms
 inline constexpr int kVectorBytes = 16;
 inline constexpr bool kPointSums = true;
 inline constexpr int kGdnPart = 0;  // accumulators that GDN is made of at a time, beside its products (gdn.h); or 0

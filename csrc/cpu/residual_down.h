@@ -85,8 +85,8 @@ class ResidualDown {
   void row(int sibling, std::int32_t row, std::int16_t* dst, std::int64_t* sums) {
     Node& node = nodes_[sibling];
     const PackedResidualDown& block = *node.block;
-    if constexpr (kGdnPart != 0 && kUsesWinograd) {
-      if (const std::int32_t* values = node.conv2.row(block.conv2, node.middle, 0, row, columns_)) {
+    if constexpr (kByRows) {
+      if (const std::int32_t* values = node.conv2.whole_row(block.conv2, node.middle, 0, row, columns_)) {
         gdn_add_skip_row<false, 32>(block.gdn, values, skip_sums(block, row), block.skip.multiplier, 0, columns_, dst);
         add_to_sums(dst, columns_, sums);
         return;
@@ -116,9 +116,10 @@ class ResidualDown {
   static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
   static constexpr int kFirstSpan = kLineChannels == 4 ? kDownImageSpan : kDownSpan;
   // The skip's sums are in the same place, a span's or, by whole rows, all of them.
-  static_assert(kFirstSpan >= kDownSpan);
+  static constexpr bool kByRows = kGdnPart != 0 && kUsesWinograd;
+  static_assert(kFirstSpan >= kDownSpan && (!kByRows || kPointSkip || kLineChannels == kChannels));
   static constexpr int kRowBlocks = (kDownTileColumns + kBlockPixels - 1) / kBlockPixels;
-  static constexpr int kSumsBlocks = std::max(longest_span(kFirstSpan), kUsesWinograd && !kPointSkip ? kRowBlocks : 0);
+  static constexpr int kSumsBlocks = std::max(longest_span(kFirstSpan), kByRows && !kPointSkip ? kRowBlocks : 0);
   // Pixels of their lines.
   static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
   static constexpr std::int32_t middle_length(std::int32_t columns) {

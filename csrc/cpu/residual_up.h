@@ -54,8 +54,8 @@ class ResidualUp {
     while (next_middle_ <= Plain::last_line(row)) compute_middle(next_middle_++);
     const std::int32_t input_offset = (column_ - middle_begin_) / 2;
     if constexpr (kGdnPart != 0 && kUsesWinograd) {
-      const std::int32_t* values = conv2_.row(block_.conv2, middle_, 1, row, columns_);
-      const std::int32_t* added = skip_.row(block_.skip, input_, input_offset, row, columns_);
+      const std::int32_t* values = conv2_.whole_row(block_.conv2, middle_, 1, row, columns_);
+      const std::int32_t* added = skip_.whole_row(block_.skip, input_, input_offset, row, columns_);
       if (values != nullptr && added != nullptr) {
         gdn_add_skip_row<true, 64>(block_.igdn, values, added, block_.skip.direct.multiplier + 64 * (row & 1),
                                    block_.output_zero_point, columns_, dst);
@@ -88,11 +88,11 @@ class ResidualUp {
   using Plain = Conv3x3<std::uint8_t, U8Line, 1>;
 
   // conv2 computes rows r & -kRows .. r | (kRows - 1) of the output together, from one line of t above to one below.
-  // For the line below conv1 may be a whole group of positions ahead of the skip's, which still needs the line above
-  // its own.
-  // conv1 makes all lines of t from a group of positions together, while the last five before them are still needed.
+  // For the line below conv1 makes all lines of t from a group of positions, while the others are still needed: in all
+  // at most 13, of slots whose number is a power of two.
   static constexpr int kMiddleSlots = Plain::kRows > 2 ? 16 : 4;
-  static_assert(kMiddleSlots >= 2 * Subpixel::kRows + Plain::kRows + 1 || Subpixel::kRows == 1);
+  static_assert(kMiddleSlots >= 2 * Subpixel::kRows + Plain::kRows + 1);
+  // So conv1 may be a whole group ahead of the skip, which still needs the line above its own.
   static constexpr int kInputSlots = 4 * Subpixel::kRows;
   using Input = typename Subpixel::template Input<kInputSlots>;
   using Middle = typename Plain::template Input<kMiddleSlots>;

@@ -20,17 +20,19 @@ namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr int kTileBlock = kTiles * kChannels;  // of tiles side by side, at one point
 
-// The results of a block at a point: 32 outputs of each tile, of 32 channels. Meanwhile beside(k) is called for all k
-// below kParts. Defined by the instruction sets that use these algorithms (isa_*.h).
+// Primitives of the instruction sets that use these algorithms (isa_*.h).
+//
+// The results of a block at a point: 32 outputs of each tile, of 32 channels. Meanwhile, or after it where nothing
+// would be gained, beside(k) is called for all k below kParts.
 template <int kParts, class Beside>
 void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
                  const Beside& beside);
 // A register of sums, not to be read back at once.
 template <class Sums>
 void store_sums(std::int32_t* to, Sums sums);
-// A register of a pixel's sums made u8 activations (SPEC §2.2); `negative` is multiplier * 0.01f.
-template <bool kLeaky, class Sums, class Out>
-void requantise_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point, Out* to);
+// A register of a pixel's sums by requantise_leaky (SPEC §2.2) to u8; `negative` is multiplier * 0.01f.
+template <class Sums, class Out>
+void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point, Out* to);
 
 // A register of T.
 template <class T>
@@ -87,13 +89,13 @@ constexpr int parts_of_step() {
   return kRegisters / kSide;
 }
 
-// Where the outputs of a block of tiles go: output (i, j) of tile t is at rows[i] + (kTile * t + j) * kStride, 32
-// of them.
+// Where the outputs of a block of tiles go, accumulators, or u8 activations by requantise_leaky: output (i, j) of tile
+// t is at rows[i] + (kTile * t + j) * kStride, 32 of them.
 template <class Out, int kTile, int kStride>
 struct WinogradTarget {
   Out* rows[kTile];
   const std::int32_t* bias;
-  const float *multiplier, *negative;  // where outputs are made activations
+  const float *multiplier, *negative;  // of activations, and their zero point
   std::int32_t zero_point;
 
   // Outputs [tile][32] from `element` on.
@@ -105,7 +107,7 @@ struct WinogradTarget {
     if constexpr (std::is_same_v<Out, std::int32_t>) {
       store_sums(to, total);
     } else {
-      requantise_sums<true>(total, multiplier + o, negative + o, zero_point, to);
+      requantise_leaky_sums(total, multiplier + o, negative + o, zero_point, to);
     }
   }
 };

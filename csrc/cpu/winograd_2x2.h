@@ -60,7 +60,7 @@ class Winograd2x2 {
     }
   }
 
-  // The accumulators of a block. multiply(row, results, beside) computes the results of a row of points, and calls
+  // The outputs of a block. multiply(row, results, beside) computes the results of a row of points, and calls
   // beside(part) for all parts of a step. Those that the last row of points is in are made beside the products of the
   // next block, or by finish().
   template <class Multiply>

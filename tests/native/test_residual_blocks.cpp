@@ -7,6 +7,7 @@
 #include <numeric>
 #include <random>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "check.h"
@@ -19,7 +20,8 @@ namespace treenet::cpu {
 namespace {
 
 // Weights of +-127 and -128 alone, and outputs that do not all end at the bounds for it; features in the blocks of the
-// analysis may.
+// analysis may. Of t in the blocks of the synthesis some channels have multipliers at their bounds (SPEC §9), or that
+// give halves, and levels zero points at theirs.
 std::shared_ptr<const Model> extreme_model() {
   testing::RandomModel random(7);
   for (const auto& [name, tensor] : random.tensors) {
@@ -34,6 +36,16 @@ std::shared_ptr<const Model> extreme_model() {
       float* factors = random.data<float>(name);
       for (std::size_t i = 0; i < size; ++i) factors[i] /= 16;
     }
+  }
+  for (const int level : {1, 2, 3}) {
+    const std::string conv1 = "synthesis.level" + std::to_string(level) + ".0.conv1.";
+    float* multiplier = random.data<float>(conv1 + "multiplier");
+    for (int o = 0; o < 4 * kChannels; o += 16) {
+      multiplier[o] = 0x1p20f;
+      multiplier[o + 5] = 0x1p-40f;
+      multiplier[o + 10] = 0.5f;
+    }
+    *random.data<std::int32_t>(conv1 + "zero_point") = level == 1 ? 0 : level == 2 ? 255 : 100;
   }
   return random.make();
 }
@@ -129,9 +141,10 @@ struct Block {
     CHECK(std::set<T>(expected.numbers.begin(), expected.numbers.end()).size() > 16);
     const int height = down ? in.height / 2 : 2 * in.height;
     for (const KernelTable* kernels : tables_beside_scalar()) {
-      for (const std::vector<int>& starts : {std::vector<int>{0}, {0, 1, 3}, {0, 2}, {0, 5, 6}, {0, 11, 20}}) {
+      for (const std::vector<int>& starts :
+           {std::vector<int>{0}, {0, 1, 3}, {0, 2}, {0, 5, 6}, {0, 11, 20}, {0, 19, 34}}) {
         if (starts.back() >= height) continue;
-        for (const int columns : {384, 2 * kernels->block_pixels})
+        for (const int columns : {kernels->up_tile_columns, 2 * kernels->block_pixels})
           CHECK(run(*kernels, in, columns, starts) == expected);
       }
     }
@@ -203,15 +216,23 @@ TEST("upsampling: one number of more than 14 bits, in any column") {
   }
 }
 
+TEST("upsampling: numbers of more than 14 bits in some rows of many") {
+  for (const int apart : {5, 6, 7}) {
+    Wide in = wide(29, 26, within(8192, apart));
+    for (int row = apart % 3; row < in.height; row += apart) in.at(row, 3 * row % in.width)[row] = 32767;
+    same_upwards(in);
+  }
+}
+
 TEST("upsampling: numbers of all 16 bits, images of a few pixels, and the widest tiles") {
   for (const auto& [height, width] :
-       {std::pair{1, 1}, {1, 2}, {2, 1}, {3, 3}, {2, 8}, {2, 9}, {5, 13}, {3, 64}, {3, 192}, {3, 205}}) {
+       {std::pair{1, 1}, {1, 2}, {2, 1}, {3, 3}, {2, 8}, {2, 9}, {5, 13}, {3, 64}, {3, 192}, {3, 205}, {2, 1001}}) {
     for (const int size : {4096, 32768}) same_upwards(wide(height, width, within(size, 1000 * height + width)));
   }
 }
 
 TEST("upsampling of 8 bits, alone and with the output convolution, up to the widest tiles") {
-  for (const auto& [height, width] : {std::pair{2, 3}, {5, 13}, {9, 30}, {14, 49}, {3, 192}, {2, 576}}) {
+  for (const auto& [height, width] : {std::pair{2, 3}, {5, 13}, {9, 30}, {14, 49}, {3, 192}, {2, 576}, {2, 1161}}) {
     std::mt19937 random(1000 * height + width);
     const Narrow in(height, width, kChannels, [&](std::size_t) { return static_cast<int>(random() % 256); });
     up_u8_s16.same_everywhere(in);
