@@ -148,7 +148,7 @@ class Conv3x3 {
   template <class Lines, class At>
   void compute_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t columns,
                     std::int32_t zero_point, const At& at) {
-    constexpr int kParts = parts_of_step<Winograd::kSide>();
+    constexpr int kParts = Winograd::parts();
     const std::int32_t first = kRows * together_;
     for (std::int32_t column = 0; column < columns; column += kTileColumns) {
       if (const std::int32_t left = columns - column; kDirectFactor * left <= kTileColumns) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <type_traits>
+#include <utility>
 
 #include "cpu/lines.h"
 
@@ -81,14 +82,6 @@ class WinogradSums {
   std::int32_t* sums_ = nullptr;
 };
 
-// The parts of a step beside a point: in all of them together each register of a block's sums has its turn.
-template <int kSide>
-constexpr int parts_of_step() {
-  constexpr int kRegisters = kTileBlock / WinogradSums::kElements;
-  static_assert(kRegisters % kSide == 0);
-  return kRegisters / kSide;
-}
-
 // Where the outputs of a block of tiles go, accumulators, or u8 activations by requantise_leaky: output (i, j) of tile
 // t is at rows[i] + (kTile * t + j) * kStride, 32 of them.
 template <class Out, int kTile, int kStride>
@@ -110,6 +103,77 @@ struct WinogradTarget {
       requantise_leaky_sums(total, multiplier + o, negative + o, zero_point, to);
     }
   }
+};
+
+// An algorithm's steps from block to block, for the algorithm to derive from: it takes its rows of points in the order
+// of kRows. Its use<kRow>(sums, results, i, to) does what there is to do with elements from i on of row kRow's results,
+// which are the sums from `results` on; kKept more sums, behind those of two rows, are its own.
+template <class Algorithm, class To, int kKept, int... kRows>
+class WinogradSteps {
+ public:
+  using Target = To;
+  static constexpr int kSide = sizeof...(kRows);
+  static constexpr int kSums = 2 * kSide + kKept;  // in blocks
+
+  static Algorithm make(Arena& arena) {
+    Algorithm made;
+    made.sums_ = {arena, kSums};
+    return made;
+  }
+
+  // The outputs of a block. multiply(row, results, beside) computes the results of a row of points, and calls
+  // beside(part) for all parts of a step. Those that the last row of points is in are made beside the products of the
+  // next block, or by finish().
+  template <class Multiply>
+  void outputs(const Multiply& multiply, const Target& to) {
+    if (begun_) {
+      step<0, kSide - 1>(multiply, last_);
+    } else {
+      step<0, kNone>(multiply, to);
+    }
+    steps(multiply, to, std::make_integer_sequence<int, kSide - 1>());
+    last_ = to;
+    begun_ = true;
+  }
+  void finish() {
+    if (begun_) {
+      for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) use_kth<kSide - 1>(i, last_);
+    }
+    begun_ = false;
+  }
+
+  // The parts of a step beside a point: in all of them together each register of a block's sums has its turn.
+  static constexpr int parts() {
+    constexpr int kRegisters = kTileBlock / WinogradSums::kElements;
+    static_assert(kRegisters % kSide == 0);
+    return kRegisters / kSide;
+  }
+
+ private:
+  static constexpr int kNone = -1, kOrder[] = {kRows...};
+  // Of two rows at a time, which take turns, also from one block to the next.
+  static_assert(kSide % 2 == 0);
+  static constexpr int results_of(int k) { return k % 2 * kSide; }
+
+  template <class Multiply, int... k>
+  void steps(const Multiply& multiply, const Target& to, std::integer_sequence<int, k...>) const {
+    (step<k + 1, k>(multiply, to), ...);
+  }
+  // The products of the k-th row; beside them the results of the kDone-th are used.
+  template <int k, int kDone, class Multiply>
+  [[gnu::noinline]] void step(const Multiply& multiply, const Target& to) const {
+    multiply(kOrder[k], sums_.at(results_of(k)), [&](int part) __attribute__((always_inline)) {
+      if constexpr (kDone != kNone) use_kth<kDone>(part * WinogradSums::kElements, to);
+    });
+  }
+  template <int k>
+  [[gnu::always_inline]] void use_kth(int i, const Target& to) const {
+    Algorithm::template use<kOrder[k]>(sums_, results_of(k), i, to);
+  }
+
+  WinogradSums sums_;
+  Target last_{};  // of the block whose last row is still to be used, if one is begun
+  bool begun_ = false;
 };
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -24,17 +24,10 @@ inline bool fit_winograd_2x2(const std::int16_t* inputs, std::ptrdiff_t count) {
 
 // Its outputs are accumulators or activations, `Out`, which lie kStride apart.
 template <class Out, int kStride>
-class Winograd2x2 {
+class Winograd2x2 : public WinogradSteps<Winograd2x2<Out, kStride>, WinogradTarget<Out, 2, kStride>, 4, 0, 1, 2, 3> {
  public:
   static constexpr int kTile = 2, kSide = 4;
-  static constexpr int kSums = 2 * kSide + 2 * kTile;  // in blocks
   using Target = WinogradTarget<Out, kTile, kStride>;
-
-  static Winograd2x2 make(Arena& arena) {
-    Winograd2x2 made;
-    made.sums_ = {arena, kSums};
-    return made;
-  }
 
   // The points of a block of tiles, [point][tile][channel]. `lines` begin at the left neighbour of the first tile's
   // first position.
@@ -60,71 +53,33 @@ class Winograd2x2 {
     }
   }
 
-  // The outputs of a block. multiply(row, results, beside) computes the results of a row of points, and calls
-  // beside(part) for all parts of a step. Those that the last row of points is in are made beside the products of the
-  // next block, or by finish().
-  template <class Multiply>
-  void outputs(const Multiply& multiply, const Target& to) {
-    if (begun_) {
-      step<0, 3>(multiply, last_);
-    } else {
-      step<0, kNone>(multiply, to);
-    }
-    step<1, 0>(multiply, to);
-    step<2, 1>(multiply, to);
-    step<3, 2>(multiply, to);
-    last_ = to;
-    begun_ = true;
-  }
-  void finish() {
-    if (begun_) {
-      for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) use<3>(i, last_);
-    }
-    begun_ = false;
-  }
-
- private:
-  static constexpr int kNone = -1;
-  // In turn, as those of a row are used beside the products of the next.
-  static constexpr int results_of(int row) { return row % 2 * kSide; }
-  static constexpr int kAbove = 2 * kSide, kBelow = kAbove + kTile;  // sums for both rows of outputs
-
-  // The products of row kRow of points; beside them row kDone's are used.
-  template <int kRow, int kDone, class Multiply>
-  [[gnu::noinline]] void step(const Multiply& multiply, const Target& to) const {
-    multiply(kRow, sums_.at(results_of(kRow)), [&](int part) __attribute__((always_inline)) {
-      if constexpr (kDone != kNone) use<kDone>(part * WinogradSums::kElements, to);
-    });
-  }
-
-  // Row kRow's results are made m A, and added up over rows.
+  // A row's results are made m A, and added up over rows.
   template <int kRow>
-  [[gnu::always_inline]] void use(int i, const Target& to) const {
-    const auto m = [&](int v) __attribute__((always_inline)) { return sums_.get(results_of(kRow) + v, i); };
+  [[gnu::always_inline]] static void use(const WinogradSums& sums, int results, int i, const Target& to) {
+    constexpr int kAbove = 2 * kSide, kBelow = kAbove + kTile;  // sums for both rows of outputs
+    const auto m = [&](int v) __attribute__((always_inline)) { return sums.get(results + v, i); };
     const auto second = m(1), third = m(2);
     const WinogradSums::Sum row[kTile] = {m(0) + second + third, second - third + m(3)};
 #pragma GCC unroll 2
     for (int j = 0; j < kTile; ++j) {
       if constexpr (kRow == 0) {
-        sums_.set(kAbove + j, i, row[j]);
+        sums.set(kAbove + j, i, row[j]);
       } else if constexpr (kRow == 1) {
-        sums_.set(kAbove + j, i, sums_.get(kAbove + j, i) + row[j]);
-        sums_.set(kBelow + j, i, row[j]);
+        sums.set(kAbove + j, i, sums.get(kAbove + j, i) + row[j]);
+        sums.set(kBelow + j, i, row[j]);
       } else if constexpr (kRow == 2) {
-        put(to, 0, j, i, sums_.get(kAbove + j, i) + row[j]);
-        sums_.set(kBelow + j, i, sums_.get(kBelow + j, i) - row[j]);
+        put(to, 0, j, i, sums.get(kAbove + j, i) + row[j]);
+        sums.set(kBelow + j, i, sums.get(kBelow + j, i) - row[j]);
       } else {
-        put(to, 1, j, i, sums_.get(kBelow + j, i) + row[j]);
+        put(to, 1, j, i, sums.get(kBelow + j, i) + row[j]);
       }
     }
   }
-  [[gnu::always_inline]] static void put(const Target& to, int i, int j, int element, WinogradSums::Sum sums) {
-    to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(sums) >> 2);
-  }
 
-  WinogradSums sums_;
-  Target last_{};  // of the block whose row 3 is still to be used, if one is begun
-  bool begun_ = false;
+ private:
+  [[gnu::always_inline]] static void put(const Target& to, int i, int j, int element, WinogradSums::Sum value) {
+    to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(value) >> 2);
+  }
 };
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -17,19 +17,14 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// Its outputs are accumulators or activations, `Out`, which lie kStride apart.
+// Its outputs are accumulators or activations, `Out`, which lie kStride apart. Rows 1 and 2 of points, and 3 and 4, are
+// in all outputs as sums and differences, and so come first.
 template <class Out, int kStride>
-class Winograd4x4 {
+class Winograd4x4
+    : public WinogradSteps<Winograd4x4<Out, kStride>, WinogradTarget<Out, 4, kStride>, 12, 1, 2, 3, 4, 0, 5> {
  public:
   static constexpr int kTile = 4, kSide = 6;
-  static constexpr int kSums = 2 * kSide + 3 * kTile;  // in blocks
   using Target = WinogradTarget<Out, kTile, kStride>;
-
-  static Winograd4x4 make(Arena& arena) {
-    Winograd4x4 made;
-    made.sums_ = {arena, kSums};
-    return made;
-  }
 
   // As Winograd2x2's.
   template <class Element>
@@ -61,27 +56,40 @@ class Winograd4x4 {
     }
   }
 
-  // As Winograd2x2's. Rows 1 and 2 of points, and 3 and 4, are in all outputs as sums and differences.
-  template <class Multiply>
-  void outputs(const Multiply& multiply, const Target& to) {
-    if (begun_) {
-      step<1, 5>(multiply, last_);
-    } else {
-      step<1, kNone>(multiply, to);
+  // As Winograd2x2's.
+  template <int kRow>
+  [[gnu::always_inline]] static void use(const WinogradSums& sums, int results, int i, const Target& to) {
+    constexpr int kKeptSums = 2 * kSide, kKeptDifferences = kKeptSums + kTile, kThird = kKeptDifferences + kTile;
+    const auto m = [&](int v) __attribute__((always_inline)) { return sums.get(results + v, i); };
+    const auto first = m(1), second = m(2), third = m(3), fourth = m(4);
+    const auto inner = first + second, inner_difference = first - second;
+    const auto outer = third + fourth, outer_difference = third - fourth;
+    const WinogradSums::Sum row[kTile] = {m(0) + outer - (inner << 2), outer_difference - (inner_difference << 1),
+                                          outer - inner, (outer_difference << 1) - inner_difference + m(5)};
+#pragma GCC unroll 4
+    for (int j = 0; j < kTile; ++j) {
+      const int kept_sum_at = kKeptSums + j, kept_difference_at = kKeptDifferences + j;
+      if constexpr (kRow == 1) {
+        sums.set(kept_sum_at, i, row[j]);
+      } else if constexpr (kRow == 2) {
+        const auto above = sums.get(kept_sum_at, i);
+        sums.set(kept_sum_at, i, above + row[j]);
+        sums.set(kept_difference_at, i, above - row[j]);
+      } else if constexpr (kRow == 3) {
+        sums.set(kThird + j, i, row[j]);
+      } else if constexpr (kRow == 4) {
+        const auto above = sums.get(kThird + j, i), sum = above + row[j], difference = above - row[j];
+        const auto kept_sum = sums.get(kept_sum_at, i), kept_difference = sums.get(kept_difference_at, i);
+        put(to, 1, j, i, difference - (kept_difference << 1));
+        put(to, 2, j, i, sum - kept_sum);
+        sums.set(kept_sum_at, i, sum - (kept_sum << 2));
+        sums.set(kept_difference_at, i, (difference << 1) - kept_difference);
+      } else if constexpr (kRow == 0) {
+        put(to, 0, j, i, sums.get(kept_sum_at, i) + row[j]);
+      } else {
+        put(to, 3, j, i, sums.get(kept_difference_at, i) + row[j]);
+      }
     }
-    step<2, 1>(multiply, to);
-    step<3, 2>(multiply, to);
-    step<4, 3>(multiply, to);
-    step<0, 4>(multiply, to);
-    step<5, 0>(multiply, to);
-    last_ = to;
-    begun_ = true;
-  }
-  void finish() {
-    if (begun_) {
-      for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) use<5>(i, last_);
-    }
-    begun_ = false;
   }
 
  private:
@@ -97,62 +105,11 @@ class Winograd4x4 {
              even_difference - odd_difference, d[5] - d[3] - (odd_difference << 1)}};
   }
 
-  static constexpr int kNone = -1;
-  // In turn, as those of a row are used beside the products of the next.
-  static constexpr int results_of(int row) { return row == 2 || row == 4 || row == 5 ? kSide : 0; }
-  static constexpr int kKeptSums = 2 * kSide, kKeptDifferences = kKeptSums + kTile, kThird = kKeptDifferences + kTile;
-
-  // The products of row kRow of points; beside them row kDone's are used.
-  template <int kRow, int kDone, class Multiply>
-  [[gnu::noinline]] void step(const Multiply& multiply, const Target& to) const {
-    multiply(kRow, sums_.at(results_of(kRow)), [&](int part) __attribute__((always_inline)) {
-      if constexpr (kDone != kNone) use<kDone>(part * WinogradSums::kElements, to);
-    });
-  }
-
-  // Row kRow's results are made m A', and added up over rows.
-  template <int kRow>
-  [[gnu::always_inline]] void use(int i, const Target& to) const {
-    const auto m = [&](int v) __attribute__((always_inline)) { return sums_.get(results_of(kRow) + v, i); };
-    const auto first = m(1), second = m(2), third = m(3), fourth = m(4);
-    const auto inner = first + second, inner_difference = first - second;
-    const auto outer = third + fourth, outer_difference = third - fourth;
-    const WinogradSums::Sum row[kTile] = {m(0) + outer - (inner << 2), outer_difference - (inner_difference << 1),
-                                          outer - inner, (outer_difference << 1) - inner_difference + m(5)};
-#pragma GCC unroll 4
-    for (int j = 0; j < kTile; ++j) {
-      const int sums = kKeptSums + j, differences = kKeptDifferences + j;
-      if constexpr (kRow == 1) {
-        sums_.set(sums, i, row[j]);
-      } else if constexpr (kRow == 2) {
-        const auto above = sums_.get(sums, i);
-        sums_.set(sums, i, above + row[j]);
-        sums_.set(differences, i, above - row[j]);
-      } else if constexpr (kRow == 3) {
-        sums_.set(kThird + j, i, row[j]);
-      } else if constexpr (kRow == 4) {
-        const auto above = sums_.get(kThird + j, i), sum = above + row[j], difference = above - row[j];
-        const auto kept_sum = sums_.get(sums, i), kept_difference = sums_.get(differences, i);
-        put(to, 1, j, i, difference - (kept_difference << 1));
-        put(to, 2, j, i, sum - kept_sum);
-        sums_.set(sums, i, sum - (kept_sum << 2));
-        sums_.set(differences, i, (difference << 1) - kept_difference);
-      } else if constexpr (kRow == 0) {
-        put(to, 0, j, i, sums_.get(sums, i) + row[j]);
-      } else {
-        put(to, 3, j, i, sums_.get(differences, i) + row[j]);
-      }
-    }
-  }
-  [[gnu::always_inline]] static void put(const Target& to, int i, int j, int element, WinogradSums::Sum sums) {
+  [[gnu::always_inline]] static void put(const Target& to, int i, int j, int element, WinogradSums::Sum value) {
     constexpr std::uint32_t kInverseOf9 = 0x38e38e39;
     constexpr int kBits[kTile] = {3, 2, 1, 1};
-    to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(sums * kInverseOf9) >> (kBits[i] + kBits[j]));
+    to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(value * kInverseOf9) >> (kBits[i] + kBits[j]));
   }
-
-  WinogradSums sums_;
-  Target last_{};  // of the block whose row 5 is still to be used, if one is begun
-  bool begun_ = false;
 };
 
 }  // namespace treenet::cpu::TREENET_ISA
