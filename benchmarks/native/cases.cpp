@@ -16,14 +16,16 @@ namespace {
 
 using namespace cpu;
 
-// Random weights take as long as trained ones, if features in the blocks of the analysis are no larger: Winograd's
-// algorithm takes 14 bits (cpu/winograd_2x2.h).
+// Random weights take as long as trained ones, if features in the blocks of the analysis and in the hyper transforms
+// are no larger: Winograd's algorithm takes 14 bits (cpu/winograd_2x2.h).
 const Model& model() {
   static const std::shared_ptr<const Model> made = [] {
     testing::RandomModel random(1);
     for (const auto& [name, tensor] : random.tensors) {
-      if (!name.starts_with("analysis.level") || !name.ends_with(".conv1.multiplier")) continue;
-      for (int o = 0; o < kTransformChannels; ++o) random.data<float>(name)[o] /= 8;
+      const bool block = name.starts_with("analysis.level") && name.ends_with(".conv1.multiplier");
+      const bool hyper = name.find(".hyper_") != std::string::npos && name.ends_with(".multiplier");
+      if (!block && !hyper) continue;
+      for (std::int64_t o = 0; o < tensor.shape[0]; ++o) random.data<float>(name)[o] /= 8;
     }
     return random.make();
   }();
@@ -201,11 +203,13 @@ class Builder {
 
   // All five layers of all bottlenecks; the positions are in units of the hyper-latents', and grow as SPEC §5 says.
   void hyper_analysis() {
-    for (Tensor& tensor : parts_.inputs) tensor = parts_.wide(height_ / kBlockSide, width_ / kBlockSide, kChannels);
+    for (Tensor& tensor : parts_.inputs) {
+      tensor = parts_.wide(height_ / kBlockSide, width_ / kBlockSide, kChannels, 500);
+    }
     case_.run_ = [&parts = parts_] {
       for (int b = 0; b < kBottlenecks; ++b) parts.networks.hyper_analyse(b, parts.inputs[b]);
     };
-    layers(&Bottleneck::hyper_analysis, {16, 16, 4, 4, 1});
+    layers(&Bottleneck::hyper_analysis, {16, 16, 4, 4, 1}, {1, 1, 2, 1, 2});
   }
 
   void hyper_synthesis() {
@@ -215,7 +219,7 @@ class Builder {
     case_.run_ = [&parts = parts_] {
       for (int b = 0; b < kBottlenecks; ++b) parts.networks.hyper_synthesise(b, parts.inputs[b]);
     };
-    layers(&Bottleneck::hyper_synthesis, {1, 1, 4, 4, 16});
+    layers(&Bottleneck::hyper_synthesis, {1, 1, 4, 4, 16}, {1, 1, 1, 1, 1});
   }
 
   // One pass over all bottlenecks.
@@ -305,10 +309,18 @@ class Builder {
     case_.work_.u8 += double(positions) * weights(first.local2);
   }
 
-  void layers(std::array<Convolution, 5> Bottleneck::* convs, const std::array<int, 5>& positions) {
+  void layers(std::array<Convolution, 5> Bottleneck::* convs, const std::array<int, 5>& positions,
+              const std::array<int, 5>& strides) {
     const double hyper_positions = double(height_ / kHyperSide) * (width_ / kHyperSide);
     for (const Bottleneck& source : model().bottleneck) {
-      for (int k = 0; k < 5; ++k) convolution(true, positions[k] * hyper_positions, (source.*convs)[k]);
+      for (int k = 0; k < 5; ++k) {
+        const Convolution& conv = (source.*convs)[k];
+        if (strides[k] == 1) {
+          convolution3x3(true, positions[k] * hyper_positions, conv);
+        } else {
+          convolution(true, positions[k] * hyper_positions, conv);
+        }
+      }
     }
   }
 
@@ -316,7 +328,7 @@ class Builder {
     case_.work_.macs += positions * paper_macs(conv);
     (wide ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv);
   }
-  // Of stride 1, in a residual block: where by Winograd's algorithms (cpu/conv3x3.h), an s16 with 16 products in
+  // Of stride 1: where by Winograd's algorithms (cpu/conv3x3.h), an s16 with 16 products in
   // place of 36, and a u8 with 36 in place of 144.
   void convolution3x3(bool wide, double positions, const Convolution& conv) {
     case_.work_.macs += positions * paper_macs(conv);

@@ -94,11 +94,11 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
   span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
 }
 
-template <int kParts, class Beside>
+template <int kParts, int kInputs, class Beside>
 inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
                         const Beside& beside) {
   const std::uint8_t* tap = bytes(points);
-  span_of_pixels<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(&tap, conv, block, 0, kTiles, results);
+  span_of_pixels<std::int16_t, 32, kInputs * sizeof(std::int16_t)>(&tap, conv, block, 0, kTiles, results);
   for (int part = 0; part < kParts; ++part) beside(part);
 }
 

@@ -135,10 +135,10 @@ inline void store_sums(std::int32_t* to, Sums sums) {
 }
 
 // The parts come evenly between groups.
-template <int kParts, class Beside>
+template <int kParts, int kInputs, class Beside>
 [[gnu::always_inline]] inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block,
                                                std::int32_t* results, const Beside& beside) {
-  constexpr int kGroups = kChannels / 2;
+  constexpr int kGroups = kInputs / 2;
   static_assert(kParts <= kGroups);
   const std::uint8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
   const std::int32_t* bias = conv.bias + static_cast<std::ptrdiff_t>(block) * 32;
@@ -148,12 +148,12 @@ template <int kParts, class Beside>
     sum[t][0] = _mm512_loadu_si512(bias);
     sum[t][1] = _mm512_loadu_si512(bias + 16);
   }
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int g = 0; g < kGroups; ++g) {
     const __m512i low = _mm512_load_si512(weights + 128 * g), high = _mm512_load_si512(weights + 128 * g + 64);
 #pragma GCC unroll 16
     for (int t = 0; t < kTiles; ++t) {
-      const __m512i value = broadcast4(bytes(points + kChannels * t + 2 * g));
+      const __m512i value = broadcast4(bytes(points + kInputs * t + 2 * g));
       sum[t][0] = _mm512_dpwssd_epi32(sum[t][0], value, low);
       sum[t][1] = _mm512_dpwssd_epi32(sum[t][1], value, high);
     }

@@ -59,9 +59,9 @@ struct PackedConv {
   std::int32_t tile_bytes;  // of 16 outputs
 };
 
-// A 3x3 convolution of stride 1, and its weights in Winograd's form where an instruction set has use for them: 1x1
-// convolutions of s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16 points
-// (winograd_2x2.h), and a u8 36 (winograd_4x4.h).
+// A 3x3 convolution, and its weights in Winograd's form where an instruction set has use for them, which is for those
+// of stride 1: 1x1 convolutions of s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16
+// points (winograd_2x2.h), and a u8 36 (winograd_4x4.h).
 struct Packed3x3 {
   PackedConv direct, winograd;
 };
@@ -224,7 +224,7 @@ struct KernelTable {
 
   // 3x3 convolution of s16 to s16, stride 1 or 2, rows [row_begin, row_end) of the convolution's output. `shuffle`
   // writes output channel (dy, dx, c) of the packed order to (2i + dy, 2j + dx, c) of `out`.
-  void (*conv3x3_s16)(const PackedConv&, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
+  void (*conv3x3_s16)(const Packed3x3&, const Plane& in, const Plane& out, std::int32_t stride, bool leaky,
                       bool shuffle, std::int32_t row_begin, std::int32_t row_end, void* scratch);
 
   // Means and scale indices at the positions of rows [row_begin, row_end) with row + column of the given parity (0:

@@ -198,10 +198,10 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
 }
 
 // One layer of a hyper transform, by strips of rows.
-Tensor Networks::hyper_layer(const PackedConv& conv, const Tensor& in, int stride, bool leaky, bool shuffle) {
+Tensor Networks::hyper_layer(const Packed3x3& conv, const Tensor& in, int stride, bool leaky, bool shuffle) {
   const int height = (in.height + stride - 1) / stride, width = (in.width + stride - 1) / stride;
   const int scale = shuffle ? 2 : 1;
-  Tensor out(*buffers_, DType::kI16, scale * height, scale * width, conv.outputs / (scale * scale));
+  Tensor out(*buffers_, DType::kI16, scale * height, scale * width, conv.direct.outputs / (scale * scale));
   constexpr int kRows = 16;
   threads_.run((height + kRows - 1) / kRows, [&](std::int64_t strip) {
     const int row = static_cast<int>(strip) * kRows;

@@ -105,7 +105,7 @@ class Networks {
   void fuse_as(const std::vector<Pair>& pairs);
 
   Tensor apply_gain(const Tensor& in, const float* gain);
-  Tensor hyper_layer(const PackedConv& conv, const Tensor& in, int stride, bool leaky, bool shuffle);
+  Tensor hyper_layer(const Packed3x3& conv, const Tensor& in, int stride, bool leaky, bool shuffle);
 
   const KernelTable& kernels_;
   const PackedModel packed_;

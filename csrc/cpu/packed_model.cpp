@@ -172,12 +172,15 @@ class Packer {
   PackedBottleneck bottleneck(const Bottleneck& b, const Model& model) {
     PackedBottleneck packed{};
     for (int k = 0; k < 5; ++k) {
-      packed.hyper_analysis[k] = conv(b.hyper_analysis[k], {.wide_input = true, .split = true});
+      const Layout wide{.wide_input = true, .split = true};
+      const bool strided = k == 2 || k == 4;
+      packed.hyper_analysis[k] =
+          strided ? Packed3x3{conv(b.hyper_analysis[k], wide), {}} : conv3x3(b.hyper_analysis[k], wide);
       const bool shuffled = k == 1 || k == 3;
       const int channels = b.hyper_synthesis[k].outputs / 4;
-      packed.hyper_synthesis[k] =
-          conv(b.hyper_synthesis[k],
-               {.wide_input = true, .split = true, .order = shuffled ? subpixel_order(channels) : std::vector<int>{}});
+      packed.hyper_synthesis[k] = conv3x3(
+          b.hyper_synthesis[k],
+          {.wide_input = true, .split = true, .order = shuffled ? subpixel_order(channels) : std::vector<int>{}});
     }
     packed.parameters.context =
         conv(b.context, {.wide_input = true, .split = true, .taps = [](int u, int v) { return (u + v) % 2 == 1; }});
@@ -255,7 +258,7 @@ class Packer {
     packed.taps = 1;
     packed.groups = conv.inputs / 2;
     packed.block_outputs = packed.outputs = kOutputs;
-    packed.blocks = kPoints * conv.outputs / kOutputs;
+    packed.blocks = kPoints * ((conv.outputs + kOutputs - 1) / kOutputs);
     packed.tap_bytes = packed.block_bytes = packed.groups * kOutputs * 4;
     packed.bias = allocate<std::int32_t>(static_cast<std::size_t>(packed.blocks) * kOutputs);
     std::uint8_t* weights = allocate<std::uint8_t>(static_cast<std::size_t>(packed.blocks) * packed.block_bytes);

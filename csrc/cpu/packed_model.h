@@ -17,7 +17,7 @@ struct PackedFusion {
 };
 
 struct PackedBottleneck {
-  std::array<PackedConv, 5> hyper_analysis, hyper_synthesis;
+  std::array<Packed3x3, 5> hyper_analysis, hyper_synthesis;
   PackedParameters parameters;
 };
 

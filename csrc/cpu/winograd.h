@@ -19,13 +19,13 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-inline constexpr int kTileBlock = kTiles * kChannels;  // of tiles side by side, at one point
+inline constexpr int kTileBlock = kTiles * kChannels;  // of tiles side by side, at one point, of 32 channels
 
 // Primitives of the instruction sets that use these algorithms (isa_*.h).
 //
-// The results of a block at a point: 32 outputs of each tile, of 32 channels. Meanwhile, or after it where nothing
+// The results of a block at a point: 32 outputs of each tile, of kInputs channels. Meanwhile, or after it where nothing
 // would be gained, beside(k) is called for all k below kParts.
-template <int kParts, class Beside>
+template <int kParts, int kInputs = kChannels, class Beside>
 void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
                  const Beside& beside);
 // A register of sums, not to be read back at once.

@@ -29,27 +29,34 @@ class Winograd2x2 : public WinogradSteps<Winograd2x2<Out, kStride>, WinogradTarg
   static constexpr int kTile = 2, kSide = 4;
   using Target = WinogradTarget<Out, kTile, kStride>;
 
-  // The points of a block of tiles, [point][tile][channel]. `lines` begin at the left neighbour of the first tile's
-  // first position.
+  // The points of a block of tiles, [point][tile][channel], of kInputs channels. `lines` begin at the left neighbour of
+  // the first tile's first position.
+  template <int kInputs = kChannels>
   static void transform(const std::int16_t* const (&lines)[kSide], std::int16_t* points) {
-    for (int i = 0; i < kTileBlock; i += Vector<std::int16_t>::kElements) {
-      const int tile = i / kChannels;
-      // Unsigned, because nothing is known of lines beyond the columns that count.
-      const auto d = [&](int u, int v) {
-        return load_vector(reinterpret_cast<const std::uint16_t*>(lines[u] + (tile + v) * kChannels + i));
-      };
-      const auto row = [&](int u, auto at) {  // `at` gives B^T d
-        auto* to = reinterpret_cast<std::uint16_t*>(points + kSide * u * kTileBlock + i);
-        const auto first = at(0), second = at(1), third = at(2), fourth = at(3);
-        store_vector<std::uint16_t>(to, first - third);
-        store_vector<std::uint16_t>(to + kTileBlock, second + third);
-        store_vector<std::uint16_t>(to + 2 * kTileBlock, third - second);
-        store_vector<std::uint16_t>(to + 3 * kTileBlock, fourth - second);
-      };
-      row(0, [&](int v) { return d(0, v) - d(2, v); });
-      row(1, [&](int v) { return d(1, v) + d(2, v); });
-      row(2, [&](int v) { return d(2, v) - d(1, v); });
-      row(3, [&](int v) { return d(3, v) - d(1, v); });
+    constexpr int kElements = Vector<std::int16_t>::kElements, kPoint = kTiles * kInputs;
+    static_assert(kInputs >= kElements);
+    for (int tile = 0; tile < kTiles; ++tile) {
+#pragma GCC unroll 4
+      for (int k = 0; k < kInputs; k += kElements) {
+        // The last channels may be made twice.
+        const int channel = k + kElements <= kInputs ? k : kInputs - kElements;
+        // Unsigned, because nothing is known of lines beyond the columns that count.
+        const auto d = [&](int u, int v) {
+          return load_vector(reinterpret_cast<const std::uint16_t*>(lines[u] + (kTile * tile + v) * kInputs + channel));
+        };
+        const auto row = [&](int u, auto at) {  // `at` gives B^T d
+          auto* to = reinterpret_cast<std::uint16_t*>(points + kSide * u * kPoint + tile * kInputs + channel);
+          const auto first = at(0), second = at(1), third = at(2), fourth = at(3);
+          store_vector<std::uint16_t>(to, first - third);
+          store_vector<std::uint16_t>(to + kPoint, second + third);
+          store_vector<std::uint16_t>(to + 2 * kPoint, third - second);
+          store_vector<std::uint16_t>(to + 3 * kPoint, fourth - second);
+        };
+        row(0, [&](int v) { return d(0, v) - d(2, v); });
+        row(1, [&](int v) { return d(1, v) + d(2, v); });
+        row(2, [&](int v) { return d(2, v) - d(1, v); });
+        row(3, [&](int v) { return d(3, v) - d(1, v); });
+      }
     }
   }
 

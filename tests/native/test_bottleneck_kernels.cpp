@@ -43,7 +43,7 @@ AlignedBuffer random_scratch(const KernelTable& kernels) {
 }
 
 struct Layer {
-  std::function<const PackedConv&(const PackedBottleneck&)> conv;
+  std::function<const Packed3x3&(const PackedBottleneck&)> conv;
   int inputs, outputs, stride;
   bool leaky, shuffle;
 };
@@ -54,7 +54,7 @@ Wide convolved(const KernelTable& kernels, const Layer& layer, const Wide& in) {
             width = (in.width + layer.stride - 1) / layer.stride;
   Wide out(scale * height, scale * width, layer.outputs);
   AlignedBuffer scratch = random_scratch(kernels);
-  const PackedConv& conv = layer.conv(packed_for(kernels).bottleneck[1]);
+  const Packed3x3& conv = layer.conv(packed_for(kernels).bottleneck[1]);
   // In two parts, as two threads do it.
   for (const auto& [begin, end] : {std::pair{0, height / 2}, {height / 2, height}}) {
     kernels.conv3x3_s16(conv, in.plane(), out.plane(), layer.stride, layer.leaky, layer.shuffle, begin, end,
@@ -66,20 +66,28 @@ Wide convolved(const KernelTable& kernels, const Layer& layer, const Wide& in) {
 TEST("hyper transforms: every layer, up to more columns than a tile has") {
   std::vector<Layer> layers;
   for (int k = 0; k < 5; ++k) {
-    layers.push_back({[k](const PackedBottleneck& b) -> const PackedConv& { return b.hyper_analysis[k]; }, 32, 32,
+    layers.push_back({[k](const PackedBottleneck& b) -> const Packed3x3& { return b.hyper_analysis[k]; }, 32, 32,
                       k == 2 || k == 4 ? 2 : 1, k < 4, false});
   }
   constexpr int kInputs[5] = {32, 32, 32, 48, 48}, kOutputs[5] = {32, 32, 48, 48, 64};
   for (int k = 0; k < 5; ++k) {
-    layers.push_back({[k](const PackedBottleneck& b) -> const PackedConv& { return b.hyper_synthesis[k]; }, kInputs[k],
+    layers.push_back({[k](const PackedBottleneck& b) -> const Packed3x3& { return b.hyper_synthesis[k]; }, kInputs[k],
                       kOutputs[k], 1, k < 4, k == 1 || k == 3});
   }
   std::mt19937 random(1);
   for (const Layer& layer : layers) {
     for (const auto& [height, width] :
-         {std::pair{1, 1}, {2, 3}, {3, 12}, {2, 13}, {3, 16}, {2, 24}, {2, 37}, {1, 97}, {2, 200}}) {
-      for (const int size : {4000, 32768}) {
-        const Wide in(height, width, layer.inputs, size, random);
+         {std::pair{1, 1}, {2, 3}, {3, 12}, {2, 13}, {3, 16}, {2, 24}, {11, 37}, {5, 97}, {2, 200}}) {
+      std::vector<Wide> inputs;
+      for (const int size : {4000, 8192, 32768}) inputs.emplace_back(height, width, layer.inputs, size, random);
+      // Up to 14 bits but for one number here and there, so that some rows have those that Winograd's algorithm does
+      // not take and others have not.
+      inputs.push_back(inputs[1]);
+      for (int row = 0; row < height; row += 5) {
+        const std::size_t row_length = static_cast<std::size_t>(width) * layer.inputs;
+        inputs.back().values[row * row_length + random() % row_length] = row % 2 == 0 ? 8192 : -8193;
+      }
+      for (const Wide& in : inputs) {
         const Wide expected = convolved(*kernels_scalar, layer, in);
         for (const KernelTable* kernels : tables_beside_scalar()) {
           CHECK(convolved(*kernels, layer, in).values == expected.values);
