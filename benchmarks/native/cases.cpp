@@ -149,7 +149,7 @@ class Builder {
   // One of a block's convolutions alone, of a whole plane at once.
   void convolution_of_image() {
     input(false, height_, width_, 3);
-    alone(parts_.convolutions.image, parts_.packed.analysis[0][0].conv1);
+    alone(parts_.convolutions.image, parts_.packed.analysis[0][0].conv1.direct);
     convolution(false, double(height_ / 2) * (width_ / 2), model().analysis[0][0].conv1);
   }
   void convolution_s16_stride2() {

@@ -18,7 +18,7 @@ struct Convolutions {
   std::size_t (*scratch_bytes)(std::int32_t columns);
   // 3x3 of stride 2, to 32 outputs, of an image or of s16 x 32; both sides are even.
   std::uint32_t (*image)(const cpu::PackedConv&, const cpu::Plane& in, void* scratch);
-  std::uint32_t (*s16_stride2)(const cpu::PackedConv&, const cpu::Plane& in, void* scratch);
+  std::uint32_t (*s16_stride2)(const cpu::Packed3x3&, const cpu::Plane& in, void* scratch);
   // 3x3 of stride 1, to 32 outputs, or to 2 x 2 positions of 32 for each of the input's.
   std::uint32_t (*s16)(const cpu::Packed3x3&, const cpu::Plane& in, void* scratch);
   std::uint32_t (*s16_subpixel)(const cpu::Packed3x3&, const cpu::Plane& in, void* scratch);

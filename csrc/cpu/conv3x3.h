@@ -177,9 +177,9 @@ class Conv3x3 {
         const auto multiply = [&](int row, std::int32_t* results, const auto& beside) __attribute__((always_inline)) {
           for (int k = 0; k < Winograd::kSide; ++k) {
             const int point = row * Winograd::kSide + k;
-            conv_points<kParts>(points_ + point * kTileBlock, conv.winograd, kPoints * b + point,
-                                results + k * kTileBlock,
-                                [&](int part) __attribute__((always_inline)) { beside(kParts * k + part); });
+            conv_points<kParts>(
+                points_ + point * kTileBlock, conv.winograd, kPoints * b + point, results + k * kTileBlock,
+                [&](int part) __attribute__((always_inline)) { beside(kParts * k + part); }, 1);
           }
         };
         typename Winograd::Target to;

@@ -44,18 +44,19 @@ inline void gdn_add_skip_row(const PackedGdn& gdn, const std::int32_t* values, c
   for (std::int32_t k = 0; k < blocks; ++k) {
     const std::ptrdiff_t before = static_cast<std::ptrdiff_t>(k - 1) * kBlock, after = before + 2 * kBlock;
     for (int run = 0; run < kRuns; ++run) {
-      conv_points<kParts>(squares[k % 2] + run * kTileBlock, gdn.gamma, 0, norms[k % 2] + run * kTileBlock,
-                          [&](int part) __attribute__((always_inline)) {
-                            const int i = run * kTileBlock + part * kPart;
-                            if (k > 0) {
-                              gdn_add_skip_part<kInverse, kOutputs, true>(values + before + i, gdn.numerator,
-                                                                          norms[(k - 1) % 2] + i, skip + before + i,
-                                                                          multiplier, zero_point, out + before + i);
-                            }
-                            if (k + 1 < blocks) {
-                              gdn_squares_part(values + after + i, gdn.magnitude, squares[(k + 1) % 2] + i);
-                            }
-                          });
+      conv_points<kParts>(
+          squares[k % 2] + run * kTileBlock, gdn.gamma, 0, norms[k % 2] + run * kTileBlock,
+          [&](int part) __attribute__((always_inline)) {
+            const int i = run * kTileBlock + part * kPart;
+            if (k > 0) {
+              gdn_add_skip_part<kInverse, kOutputs, true>(values + before + i, gdn.numerator, norms[(k - 1) % 2] + i,
+                                                          skip + before + i, multiplier, zero_point, out + before + i);
+            }
+            if (k + 1 < blocks) {
+              gdn_squares_part(values + after + i, gdn.magnitude, squares[(k + 1) % 2] + i);
+            }
+          },
+          1);
     }
   }
   const std::int32_t last = blocks - 1;

@@ -135,9 +135,9 @@ class HyperLayer {
                                   const auto& beside) __attribute__((always_inline)) {
           for (int v = 0; v < Winograd::kSide; ++v) {
             const int point = of_points * Winograd::kSide + v;
-            conv_points<kParts, kInputs>(points_ + (k * kPoints + point) * kPoint, conv_.winograd, kPoints * b + point,
-                                         results + v * kTileBlock,
-                                         [&](int part) __attribute__((always_inline)) { beside(kParts * v + part); });
+            conv_points<kParts, kInputs>(
+                points_ + (k * kPoints + point) * kPoint, conv_.winograd, kPoints * b + point, results + v * kTileBlock,
+                [&](int part) __attribute__((always_inline)) { beside(kParts * v + part); }, 1);
           }
         };
         typename Winograd::Target to{};

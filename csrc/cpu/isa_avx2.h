@@ -96,10 +96,13 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
 
 template <int kParts, int kInputs, class Beside>
 inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
-                        const Beside& beside) {
-  const std::uint8_t* tap = bytes(points);
-  span_of_pixels<std::int16_t, 32, kInputs * sizeof(std::int16_t)>(&tap, conv, block, 0, kTiles, results);
-  for (int part = 0; part < kParts; ++part) beside(part);
+                        const Beside& beside, int count) {
+  PackedConv own = conv;
+  own.taps = count;
+  const std::uint8_t* taps[4];
+  for (int k = 0; k < count; ++k) taps[k] = bytes(points + k * kTiles * kInputs);
+  span_of_pixels<std::int16_t, 32, kInputs * sizeof(std::int16_t)>(taps, own, block, 0, kTiles, results);
+  for (int part = 0; part < kParts * count; ++part) beside(part);
 }
 
 template <class Sums>
@@ -146,16 +149,18 @@ inline __m256i scaled(__m256 value, __m256 multiplier, __m256 negative) {
   return round_to_pack(product);
 }
 
-template <class Sums, class Out>
+template <class Activation, class Sums, class Out>
 inline void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
                                   Out* to) {
   static_assert(std::is_same_v<Out, std::int16_t>);
   const __m256 value = _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(sums));
   const __m256i rounded = scaled<true>(value, _mm256_loadu_ps(multiplier), _mm256_loadu_ps(negative));
   const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
-  const __m128i numbers = _mm_adds_epi16(packed, _mm_set1_epi16(static_cast<std::int16_t>(zero_point)));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
-                   _mm_min_epi16(_mm_max_epi16(numbers, _mm_setzero_si128()), _mm_set1_epi16(255)));
+  __m128i numbers = _mm_adds_epi16(packed, _mm_set1_epi16(static_cast<std::int16_t>(zero_point)));
+  if constexpr (sizeof(Activation) == 1) {
+    numbers = _mm_min_epi16(_mm_max_epi16(numbers, _mm_setzero_si128()), _mm_set1_epi16(255));
+  }
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), numbers);
 }
 
 template <int kOutputs, bool kLeaky, class Activation, class Out>

@@ -137,7 +137,7 @@ inline void store_sums(std::int32_t* to, Sums sums) {
 // The parts come evenly between groups.
 template <int kParts, int kInputs, class Beside>
 [[gnu::always_inline]] inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block,
-                                               std::int32_t* results, const Beside& beside) {
+                                               std::int32_t* results, const Beside& beside, int count) {
   constexpr int kGroups = kInputs / 2;
   static_assert(kParts <= kGroups);
   const std::uint8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
@@ -148,16 +148,19 @@ template <int kParts, int kInputs, class Beside>
     sum[t][0] = _mm512_loadu_si512(bias);
     sum[t][1] = _mm512_loadu_si512(bias + 16);
   }
+#pragma GCC unroll 1
+  for (int k = 0; k < count; ++k, points += kInputs * kTiles, weights += conv.block_bytes) {
 #pragma GCC unroll 24
-  for (int g = 0; g < kGroups; ++g) {
-    const __m512i low = _mm512_load_si512(weights + 128 * g), high = _mm512_load_si512(weights + 128 * g + 64);
+    for (int g = 0; g < kGroups; ++g) {
+      const __m512i low = _mm512_load_si512(weights + 128 * g), high = _mm512_load_si512(weights + 128 * g + 64);
 #pragma GCC unroll 16
-    for (int t = 0; t < kTiles; ++t) {
-      const __m512i value = broadcast4(bytes(points + kInputs * t + 2 * g));
-      sum[t][0] = _mm512_dpwssd_epi32(sum[t][0], value, low);
-      sum[t][1] = _mm512_dpwssd_epi32(sum[t][1], value, high);
+      for (int t = 0; t < kTiles; ++t) {
+        const __m512i value = broadcast4(bytes(points + kInputs * t + 2 * g));
+        sum[t][0] = _mm512_dpwssd_epi32(sum[t][0], value, low);
+        sum[t][1] = _mm512_dpwssd_epi32(sum[t][1], value, high);
+      }
+      if (const int part = g * kParts / kGroups; (g + 1) * kParts / kGroups > part) beside(kParts * k + part);
     }
-    if (const int part = g * kParts / kGroups; (g + 1) * kParts / kGroups > part) beside(part);
   }
 #pragma GCC unroll 16
   for (int t = 0; t < kTiles; ++t) {
@@ -257,12 +260,16 @@ inline void requantise_block(const Sums& accumulators, const PackedConv& conv, s
   }
 }
 
-template <class Sums, class Out>
+template <class Activation, class Sums, class Out>
 inline void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
                                   Out* to) {
-  static_assert(std::is_same_v<Out, std::uint8_t>);
+  static_assert(std::is_same_v<Activation, Out>);
   const __m512 value = _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(sums));
   const __m512i rounded = scaled<true>(value, _mm512_loadu_ps(multiplier), _mm512_loadu_ps(negative));
+  if constexpr (std::is_same_v<Out, std::int16_t>) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtsepi32_epi16(rounded));
+    return;
+  }
   const __m512i numbers = _mm512_add_epi32(rounded, _mm512_set1_epi32(zero_point));
   const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(numbers, _mm512_setzero_si512()));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
@@ -309,11 +316,11 @@ inline __m512 root_from(__m512 value, __m512 inverse_estimate) {
 inline __m512 root_by_products(__m512 value) { return root_from(value, _mm512_rsqrt14_ps(value)); }
 
 // Of kGdnPart accumulators. Some of four roots are made by the divider, which works beside the multipliers: more of
-// them where these have products to make, too (gdn.h), and none where it has quotients to make.
+// them where these have products to make, too (gdn.h), and fewer where it has quotients to make.
 template <bool kInverse, int kOutputs, bool kBeside, class Norms, class Skip, class Out>
 inline void gdn_add_skip_part(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
                               const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
-  constexpr int kByDivider = !kInverse ? 0 : kBeside ? 3 : 2;
+  constexpr int kByDivider = (kInverse ? 2 : 0) + (!kBeside ? 0 : kInverse ? 1 : 2);
   const PerChannel<kChannels> scale(numerator);
   const PerChannel<kOutputs> skip_scale(multiplier);
   const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));

@@ -59,12 +59,15 @@ struct PackedConv {
   std::int32_t tile_bytes;  // of 16 outputs
 };
 
-// A 3x3 convolution, and its weights in Winograd's form where an instruction set has use for them, which is for those
-// of stride 1: 1x1 convolutions of s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16
-// points (winograd_2x2.h), and a u8 36 (winograd_4x4.h).
+// A 3x3 convolution, and its weights in Winograd's form where an instruction set has use for them: 1x1 convolutions of
+// s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16 points (winograd_2x2.h), or 25
+// with stride 2 (winograd_strided.h), and a u8 36 (winograd_4x4.h).
 struct Packed3x3 {
   PackedConv direct, winograd;
 };
+// The place p of point (u, v) with stride 2: those that are in the same sum follow each other.
+inline constexpr std::uint8_t kStridedPlace[5][5] = {
+    {0, 1, 4, 6, 7}, {2, 3, 5, 8, 9}, {10, 11, 12, 13, 14}, {15, 16, 19, 21, 22}, {17, 18, 20, 23, 24}};
 
 // SPEC §2.4. `gamma` is a 1x1 convolution of s16 with beta as its bias.
 struct PackedGdn {
@@ -75,8 +78,8 @@ struct PackedGdn {
 
 // SPEC §2.5.
 struct PackedResidualDown {
-  PackedConv conv1, skip;
-  Packed3x3 conv2;
+  Packed3x3 conv1, conv2;  // conv1 in Winograd's form where it reads s16
+  PackedConv skip;
   PackedGdn gdn;
   std::int32_t input_zero_point;
 };

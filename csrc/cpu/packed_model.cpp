@@ -105,6 +105,14 @@ class Packer {
     return packed;
   }
 
+  // The same of stride 2, of s16.
+  Packed3x3 strided3x3(const Convolution& conv, const Layout& layout) {
+    Packed3x3 packed{this->conv(conv, layout), {}};
+    if (winograd_)
+      packed.winograd = winograd(conv, layout, kGStrided, [](int u, int v) { return kStridedPlace[u][v]; });
+    return packed;
+  }
+
   PackedGdn gdn(const Normalisation& g) {
     PackedGdn packed{};
     constexpr int n = kTransformChannels;
@@ -132,9 +140,9 @@ class Packer {
     const bool wide_input = block.conv1.inputs == kTransformChannels;
     const Layout input{.wide_input = wide_input, .input_zero_point = block.input_zero_point, .split = wide_input};
     return {
-        .conv1 = conv(block.conv1, input),
-        .skip = conv(block.skip, input),
+        .conv1 = wide_input ? strided3x3(block.conv1, input) : Packed3x3{conv(block.conv1, input), {}},
         .conv2 = conv3x3(block.conv2, {.wide_input = true, .split = true}),
+        .skip = conv(block.skip, input),
         .gdn = gdn(block.normalisation),
         .input_zero_point = block.input_zero_point,
     };
@@ -245,13 +253,19 @@ class Packer {
     return order;
   }
 
-  // The matrices G of Winograd's algorithms, as cpu/winograd_2x2.h and cpu/winograd_4x4.h have them.
+  // The matrices G of Winograd's algorithms, as cpu/winograd_2x2.h, cpu/winograd_4x4.h and cpu/winograd_strided.h have
+  // them.
   static constexpr int kTwiceG2x2[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
   static constexpr int kG4x4[6][3] = {{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
+  static constexpr int kGStrided[5][3] = {{1, 0, 0}, {0, 1, 0}, {1, 0, 1}, {0, 0, 1}, {0, 1, 0}};
 
-  // The points of G g G^T. The bias is added to what they give.
+  // The points of G g G^T, point (u, v) at place(u, v). The bias is added to what they give.
   template <int kSide>
   PackedConv winograd(const Convolution& conv, const Layout& layout, const int (&G)[kSide][3]) {
+    return winograd(conv, layout, G, [](int u, int v) { return kSide * u + v; });
+  }
+  template <int kSide, class Place>
+  PackedConv winograd(const Convolution& conv, const Layout& layout, const int (&G)[kSide][3], Place place) {
     constexpr int kPoints = kSide * kSide, kOutputs = 32;
     const std::vector<int> order = layout.order.empty() ? model_order(conv) : layout.order;
     PackedConv packed{};
@@ -270,7 +284,7 @@ class Packer {
           for (int u = 0; u < 3; ++u) {
             for (int v = 0; v < 3; ++v) sum += G[point / kSide][u] * G[point % kSide][v] * g[3 * u + v];
           }
-          const int block = p / kOutputs * kPoints + point;
+          const int block = p / kOutputs * kPoints + place(point / kSide, point % kSide);
           put(weights + static_cast<std::size_t>(block) * packed.block_bytes + (c / 2 * kOutputs + p % kOutputs) * 4,
               c % 2, 2, sum);
         }

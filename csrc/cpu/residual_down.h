@@ -8,6 +8,7 @@
 #include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
 #include "cpu/pixel_rows.h"
+#include "cpu/winograd_strided.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -28,6 +29,10 @@ struct FeatureLines {
   template <class Lines>
   void load(Lines& to, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) const {
     to.template load<std::int16_t, CopyS16Features>(in, row, first, count, zero_point);
+  }
+  const std::int16_t* pixel(std::int32_t row, std::int32_t column) const {
+    return static_cast<const std::int16_t*>(in.data) +
+           (static_cast<std::ptrdiff_t>(row) * in.width + column) * kChannels;
   }
 };
 struct ImageLines {
@@ -61,6 +66,10 @@ class ResidualDown {
     squares_ = arena.take<std::int16_t>(longest_span(kDownSpan) * kBlock);
     norms_ = arena.take_sums<Norms>(longest_span(kDownSpan) * kBlock);
     result_ = arena.take<std::int16_t>(kBlock);
+    if constexpr (kStrided) {
+      strided_ = Strided::make(arena);
+      strided_input_ = StridedInput::make(arena, in_.in);
+    }
     next_middle_ = Plain::first_line(first_row);
     next_input_ = 2 * next_middle_ - 1;
   }
@@ -68,15 +77,23 @@ class ResidualDown {
   // What lines and the convolution take of the arena, for at most `columns` columns.
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
     return Input::scratch_bytes(input_length(columns)) +
-           kSiblings * (Middle::scratch_bytes(middle_length(columns)) + Plain::scratch_bytes(columns));
+           kSiblings * (Middle::scratch_bytes(middle_length(columns)) + Plain::scratch_bytes(columns)) +
+           (kStrided ? Strided::scratch_bytes() + StridedInput::scratch_bytes() : 0);
   }
 
   // Makes ready for output row `row` of all siblings. Rows must be asked for in ascending order.
   void begin_row(std::int32_t row) {
-    for (; next_middle_ <= Plain::last_line(row); ++next_middle_) {
-      load_input(next_middle_);
-      for (Node& node : nodes_) compute_middle(node, next_middle_);
+    while (next_middle_ <= Plain::last_line(row)) {
+      if constexpr (kStrided) {
+        compute_pair(next_middle_);
+        next_middle_ += 2;
+      } else {
+        load_input(next_middle_);
+        for (Node& node : nodes_) compute_middle(node, next_middle_);
+        ++next_middle_;
+      }
     }
+    if (kStrided && !skips_from_plane()) load_line(2 * row);
   }
 
   // Then a sibling's row, to dst[columns][32], added to `sums`.
@@ -111,6 +128,11 @@ class ResidualDown {
 
  private:
   using Plain = Conv3x3<std::int16_t, std::int16_t, 1>;
+  // Whether conv1 computes lines of t in pairs by Winograd's algorithm, where its input fits it. All that an output row
+  // needs is there then, and no more: the pairs are those of an odd line and the next.
+  static constexpr bool kStrided = kUsesWinograd && kLineChannels == kChannels;
+  static_assert(!kStrided || Plain::kRows == 2);
+  using Strided = WinogradStrided<std::int16_t, kSiblings>;
   using Input = Lines<Element, kLineChannels, 8, false>;
   using Middle = typename Plain::template Input<4>;
   static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
@@ -158,15 +180,24 @@ class ResidualDown {
     }
   }
 
-  // The skip's pixel of an output.
-  auto skip_at(std::int32_t row, std::int32_t column) const { return input_.at(2 * row, 2 * column + 3); }
+  // The skip's pixel of an output, from which it is read up to whole blocks.
+  auto skip_at(std::int32_t row, std::int32_t column) const {
+    if constexpr (kStrided) {
+      if (skips_from_plane()) return in_.pixel(2 * row, 2 * (column_ + column));
+    }
+    return input_.at(2 * row, 2 * column + 3);
+  }
+
+  // Whether what a block of the skip reads beyond its columns is in the plane: its next row follows.
+  bool skips_from_plane() const { return in_.width() >= 2 * kBlockPixels; }
 
   // What line `row` of t is made from, and the skip of output row `row`.
   void load_input(std::int32_t row) {
     if (row < 0 || row >= in_.height() / 2) return;
-    for (; next_input_ <= 2 * row + 1; ++next_input_) {
-      in_.load(input_, next_input_, 2 * column_ - 3, 2 * columns_ + 5, nodes_[0].block->input_zero_point);
-    }
+    for (; next_input_ <= 2 * row + 1; ++next_input_) load_line(next_input_);
+  }
+  void load_line(std::int32_t line) {
+    in_.load(input_, line, 2 * column_ - 3, 2 * columns_ + 5, nodes_[0].block->input_zero_point);
   }
 
   // The skip's sums of output row `row`.
@@ -180,30 +211,59 @@ class ResidualDown {
     }
   }
 
-  // Line `row` of a sibling's t, from column column_ - 1 on.
-  void compute_middle(Node& node, std::int32_t row) {
-    const std::int32_t height = in_.height() / 2, width = in_.width() / 2;
-    const std::int32_t count = columns_ + 2;
-    if (row < 0 || row >= height) {
-      node.middle.zero(row, 0, count);
-      node.middle.check(row, count);
-      return;
+  // Columns of lines of t that are to be computed, from column column_ - 1 on. Those beside the image are zeros, and
+  // would often begin another block.
+  std::int32_t middle_begin() const { return column_ == 0 ? 1 : 0; }
+  std::int32_t middle_end() const { return columns_ + (column_ + columns_ == in_.width() / 2 ? 1 : 2); }
+
+  // Lines `row` and `row` + 1 of all siblings' t.
+  void compute_pair(std::int32_t row) {
+    const std::int32_t begin = middle_begin(),
+                       blocks = (middle_end() - begin + Strided::kColumns - 1) / Strided::kColumns;
+    const PackedConv* convs[kSiblings];
+    typename Strided::Target targets[kSiblings];
+    for (int i = 0; i < kSiblings; ++i) {
+      const Packed3x3& conv = nodes_[i].block->conv1;
+      convs[i] = &conv.winograd;
+      targets[i] = {{}, conv.direct.bias, conv.direct.multiplier, conv.direct.multiplier_negative, 0};
+      for (int k = 0; k < 2; ++k) targets[i].rows[k] = nodes_[i].middle.begin(row + k) + begin * kChannels;
     }
-    const PackedConv& conv1 = node.block->conv1;
-    // Columns beside the image are zeros, and would often begin another block.
-    const bool at_left = column_ == 0, at_right = column_ + columns_ == width;
-    const std::int32_t end = count - (at_right ? 1 : 0);
-    for (std::int32_t begin = at_left ? 1 : 0, blocks; begin < end; begin += blocks * kBlockPixels) {
-      decltype(input_.at(0, 0)) taps[9];
-      for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
-      blocks = span_blocks<kFirstSpan>(end - begin);
-      input_.template span<32, 2>(taps, conv1, 0, blocks, sums_);
-      for (int k = 0; k < blocks; ++k) {
-        node.middle.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, conv1);
+    strided_input_.begin(2 * row - 1, 2 * (column_ - 1 + begin) - 1, blocks);
+    const bool fit = strided_.rows(strided_input_, convs, targets, blocks);
+    if (!fit) {
+      for (std::int32_t line = 2 * row - 1; line <= 2 * row + 3; ++line) load_line(line);
+    }
+    for (Node& node : nodes_) {
+      for (int k = 0; k < 2; ++k) fit ? complete_middle(node, row + k) : compute_middle(node, row + k);
+    }
+  }
+
+  // Line `row` of a sibling's t.
+  void compute_middle(Node& node, std::int32_t row) {
+    if (row >= 0 && row < in_.height() / 2) {
+      const PackedConv& conv1 = node.block->conv1.direct;
+      const std::int32_t end = middle_end();
+      for (std::int32_t begin = middle_begin(), blocks; begin < end; begin += blocks * kBlockPixels) {
+        decltype(input_.at(0, 0)) taps[9];
+        for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
+        blocks = span_blocks<kFirstSpan>(end - begin);
+        input_.template span<32, 2>(taps, conv1, 0, blocks, sums_);
+        for (int k = 0; k < blocks; ++k) {
+          node.middle.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, conv1);
+        }
       }
     }
-    if (at_left) node.middle.zero(row, 0, 1);
-    if (at_right) node.middle.zero(row, columns_ + 1, 1);
+    complete_middle(node, row);
+  }
+  // What lies outside the image is zero.
+  void complete_middle(Node& node, std::int32_t row) {
+    const std::int32_t count = columns_ + 2;
+    if (row < 0 || row >= in_.height() / 2) {
+      node.middle.zero(row, 0, count);
+    } else {
+      if (middle_begin() == 1) node.middle.zero(row, 0, 1);
+      if (middle_end() == count - 1) node.middle.zero(row, count - 1, 1);
+    }
     node.middle.check(row, count);
   }
 
@@ -216,6 +276,8 @@ class ResidualDown {
   std::int16_t* squares_;      // of a span of the output, as are the norms
   Norms norms_;
   std::int16_t* result_;
+  Strided strided_;
+  StridedInput strided_input_;
 };
 
 template <class Source, int kSiblings, class Input>

@@ -23,16 +23,17 @@ inline constexpr int kTileBlock = kTiles * kChannels;  // of tiles side by side,
 
 // Primitives of the instruction sets that use these algorithms (isa_*.h).
 //
-// The results of a block at a point: 32 outputs of each tile, of kInputs channels. Meanwhile, or after it where nothing
-// would be gained, beside(k) is called for all k below kParts.
+// The results of a block at a point, or the sum of those at several that follow each other, each with a block of
+// weights: 32 outputs of each tile, of kInputs channels. Meanwhile, or after it where nothing would be gained,
+// beside(k) is called for all k below kParts * count.
 template <int kParts, int kInputs = kChannels, class Beside>
 void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
-                 const Beside& beside);
+                 const Beside& beside, int count);
 // A register of sums, not to be read back at once.
 template <class Sums>
 void store_sums(std::int32_t* to, Sums sums);
-// A register of a pixel's sums by requantise_leaky (SPEC §2.2) to u8; `negative` is multiplier * 0.01f.
-template <class Sums, class Out>
+// A register of a pixel's sums by requantise_leaky (SPEC §2.2) to an `Activation`; `negative` is multiplier * 0.01f.
+template <class Activation, class Sums, class Out>
 void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point, Out* to);
 
 // A register of T.
@@ -82,14 +83,20 @@ class WinogradSums {
   std::int32_t* sums_ = nullptr;
 };
 
-// Where the outputs of a block of tiles go, accumulators, or u8 activations by requantise_leaky: output (i, j) of tile
-// t is at rows[i] + (kTile * t + j) * kStride, 32 of them.
-template <class Out, int kTile, int kStride>
+// Where the outputs of a block of tiles go, accumulators, or activations by requantise_leaky: output (i, j) of tile t
+// is at rows[i] + (kTile * t + j) * kStride, 32 of them.
+template <class Out, int kTile, int kStride, class Activation = std::uint8_t>
 struct WinogradTarget {
   Out* rows[kTile];
   const std::int32_t* bias;
   const float *multiplier, *negative;  // of activations, and their zero point
   std::int32_t zero_point;
+
+  WinogradTarget beyond(std::int32_t columns) const {
+    WinogradTarget target = *this;
+    for (Out*& row : target.rows) row += columns * kStride;
+    return target;
+  }
 
   // Outputs [tile][32] from `element` on.
   [[gnu::always_inline]] void put(int i, int j, int element, WinogradSums::Signed sums) const {
@@ -100,7 +107,7 @@ struct WinogradTarget {
     if constexpr (std::is_same_v<Out, std::int32_t>) {
       store_sums(to, total);
     } else {
-      requantise_leaky_sums(total, multiplier + o, negative + o, zero_point, to);
+      requantise_leaky_sums<Activation>(total, multiplier + o, negative + o, zero_point, to);
     }
   }
 };

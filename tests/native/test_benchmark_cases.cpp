@@ -53,7 +53,7 @@ TEST("convolutions by themselves compute the same on every instruction set") {
     const cpu::PackedModel packed(*model, cpu::kernels_for(isa));
     AlignedBuffer scratch(run.scratch_bytes(kWidth));
     void* const room = scratch.as<void>();
-    return std::vector{run.image(packed.analysis[0][0].conv1, image, room),
+    return std::vector{run.image(packed.analysis[0][0].conv1.direct, image, room),
                        run.s16_stride2(packed.analysis[1][0].conv1, wide, room),
                        run.s16(packed.analysis[0][0].conv2, wide, room),
                        run.s16_subpixel(packed.synthesis[1][0].conv1, wide, room),
