@@ -24,23 +24,35 @@ template <class Source, int kSpan>
 struct Strided {
   using Input = Lines<typename Source::Element, Source::kLineChannels, 8, false>;
   static constexpr std::int32_t length(std::int32_t columns) { return columns + 2 * (2 * kBlockPixels) + 3; }
-  static constexpr std::size_t scratch_bytes(std::int32_t columns) { return Input::scratch_bytes(length(columns)); }
+  static constexpr bool kByGroups = kUsesImageGroups && Source::kLineChannels == 4;
+  static constexpr std::size_t scratch_bytes(std::int32_t columns) {
+    return Input::scratch_bytes(length(columns)) + (kByGroups ? ImageConv::scratch_bytes(columns / 2) : 0);
+  }
 
   static std::uint32_t run(const PackedConv& conv, const Source& in, void* scratch) {
     const std::int32_t width = in.width();
     Arena arena{static_cast<std::uint8_t*>(scratch)};
     Input input = Input::make(arena, length(width));  // from column -1 on
     const auto sums = arena.take_sums<typename Input::Sums>(longest_span(kSpan) * kBlock);
+    ImageConv by_groups;
+    if constexpr (kByGroups) by_groups = ImageConv::make(arena, width / 2);
     [[maybe_unused]] const MatrixTiles tiles;
     std::uint32_t numbers = 0;
     std::int32_t next = -1;
     for (std::int32_t row = 0; row < in.height() / 2; ++row) {
       for (; next <= 2 * row + 1; ++next) in.load(input, next, -1, width + 1, 0);
+      if constexpr (kByGroups) {
+        by_groups.begin({input.at(2 * row - 1, 0), input.at(2 * row, 0), input.at(2 * row + 1, 0)}, width / 2);
+      }
       for (std::int32_t begin = 0, blocks; begin < width / 2; begin += blocks * kBlockPixels) {
-        decltype(input.at(0, 0)) taps[9];
-        for (int t = 0; t < 9; ++t) taps[t] = input.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
         blocks = span_blocks<kSpan>(width / 2 - begin);
-        input.template span<kChannels, 2>(taps, conv, 0, blocks, sums);
+        if constexpr (kByGroups) {
+          by_groups.span(conv, begin, blocks, sums);
+        } else {
+          decltype(input.at(0, 0)) taps[9];
+          for (int t = 0; t < 9; ++t) taps[t] = input.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
+          input.template span<kChannels, 2>(taps, conv, 0, blocks, sums);
+        }
         numbers = with_row(numbers, sums, row, width / 2, begin, blocks * kBlockPixels);
       }
     }

@@ -19,7 +19,8 @@ inline constexpr bool kWinograd = true;
 inline constexpr int kTiles = kBlockPixels;
 inline constexpr int kVectorBytes = 32;
 inline constexpr bool kPointSums = false;  // u8 are widened
-inline constexpr int kGdnPart = 0;         // GDN is not made in parts
+inline constexpr bool kImageGroups = false;
+inline constexpr int kGdnPart = 0;  // GDN is not made in parts
 
 inline __m256i broadcast4(const std::uint8_t* from) {
   std::int32_t value;

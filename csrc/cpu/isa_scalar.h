@@ -19,6 +19,7 @@ inline constexpr bool kWinograd = false;     // the twin computes what is writte
 inline constexpr int kTiles = kBlockPixels;  // of a block of Winograd's algorithms
 inline constexpr int kVectorBytes = 16;
 inline constexpr bool kPointSums = true;
+inline constexpr bool kImageGroups = false;
 inline constexpr int kGdnPart = 0;  // accumulators that GDN is made of at a time, beside its products (gdn.h); or 0
 
 // rne(value) clamped to [lo, hi]. The bounds are integers, so clamping first is the same.

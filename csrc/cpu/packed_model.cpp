@@ -26,6 +26,7 @@ class Packer {
   Packer(std::vector<AlignedBuffer>& storage, const KernelTable& kernels)
       : storage_(storage),
         u8_group_(kernels.u8_group),
+        image_groups_(kernels.image_groups),
         winograd_(kernels.winograd),
         matrix_tiles_(kernels.matrix_tiles) {}
 
@@ -96,6 +97,36 @@ class Packer {
     return packed;
   }
 
+  // 3x3 of stride 2, of the image.
+  PackedConv of_image(const Convolution& conv, const Layout& layout) {
+    PackedConv packed = this->conv(conv, layout);
+    if (!image_groups_) return packed;
+    constexpr int kRed = 0, kGreen = 1, kBlue = 2, kNone = -1, kGroups = 7, kLast = 2;
+    // Line, tap and colour of each byte of the groups of cpu/conv_image.h.
+    struct Byte {
+      int u, v, colour;
+    };
+    std::vector<Byte> of;
+    for (int u = 0; u < 3; ++u) {
+      of.insert(of.end(), {{u, 0, kRed}, {u, 0, kGreen}, {u, 0, kBlue}, {u, kLast, kRed}});
+      of.insert(of.end(), {{u, 1, kRed}, {u, 1, kGreen}, {u, 1, kBlue}, {u, kLast, kGreen}});
+    }
+    of.insert(of.end(), {{0, kLast, kBlue}, {1, kLast, kBlue}, {2, kLast, kBlue}, {0, 0, kNone}});
+    packed.taps = 1;
+    packed.groups = kGroups;
+    packed.tap_bytes = packed.block_bytes = kGroups * packed.block_outputs * 4;
+    std::uint8_t* weights = allocate<std::uint8_t>(packed.block_bytes);
+    for (int o = 0; o < conv.outputs; ++o) {
+      for (std::size_t k = 0; k < of.size(); ++k) {
+        const auto [u, v, colour] = of[k];
+        if (colour == kNone) continue;
+        put(weights + (k / 4 * packed.block_outputs + o) * 4, k % 4, 4, conv.weight[(o * 3 + colour) * 9 + 3 * u + v]);
+      }
+    }
+    packed.weights = weights;
+    return packed;
+  }
+
   // Of stride 1, in both forms where both have a use.
   Packed3x3 conv3x3(const Convolution& conv, const Layout& layout) {
     Packed3x3 packed{this->conv(conv, layout), {}};
@@ -140,7 +171,7 @@ class Packer {
     const bool wide_input = block.conv1.inputs == kTransformChannels;
     const Layout input{.wide_input = wide_input, .input_zero_point = block.input_zero_point, .split = wide_input};
     return {
-        .conv1 = wide_input ? strided3x3(block.conv1, input) : Packed3x3{conv(block.conv1, input), {}},
+        .conv1 = wide_input ? strided3x3(block.conv1, input) : Packed3x3{of_image(block.conv1, input), {}},
         .conv2 = conv3x3(block.conv2, {.wide_input = true, .split = true}),
         .skip = conv(block.skip, input),
         .gdn = gdn(block.normalisation),
@@ -397,7 +428,7 @@ class Packer {
 
   std::vector<AlignedBuffer>& storage_;
   const int u8_group_;
-  const bool winograd_, matrix_tiles_;
+  const bool image_groups_, winograd_, matrix_tiles_;
 };
 
 PackedModel::PackedModel(const Model& source, const KernelTable& kernels) : model(source) {

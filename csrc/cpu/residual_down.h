@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cpu/conv3x3.h"
+#include "cpu/conv_image.h"
 #include "cpu/gdn.h"
 #include "cpu/pixel_rows.h"
 #include "cpu/winograd_strided.h"
@@ -44,6 +45,7 @@ struct ImageLines {
   template <class Lines>
   void load(Lines& to, std::int32_t row, std::int32_t first, std::int32_t count, std::int32_t zero_point) const {
     load_pixels(in, row, first, count, zero_point, to.begin(row));
+    if constexpr (kUsesImageGroups && sizeof(*to.begin(row)) == 1) add_last_taps(to.begin(row), count);
   }
 };
 
@@ -66,6 +68,7 @@ class ResidualDown {
     squares_ = arena.take<std::int16_t>(longest_span(kDownSpan) * kBlock);
     norms_ = arena.take_sums<Norms>(longest_span(kDownSpan) * kBlock);
     result_ = arena.take<std::int16_t>(kBlock);
+    if constexpr (kByGroups) image_conv_ = ImageConv::make(arena, columns_ + 2);
     if constexpr (kStrided) {
       strided_ = Strided::make(arena);
       strided_input_ = StridedInput::make(arena, in_.in);
@@ -78,6 +81,7 @@ class ResidualDown {
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
     return Input::scratch_bytes(input_length(columns)) +
            kSiblings * (Middle::scratch_bytes(middle_length(columns)) + Plain::scratch_bytes(columns)) +
+           (kByGroups ? ImageConv::scratch_bytes(columns + 2) : 0) +
            (kStrided ? Strided::scratch_bytes() + StridedInput::scratch_bytes() : 0);
   }
 
@@ -135,6 +139,7 @@ class ResidualDown {
   using Strided = WinogradStrided<std::int16_t, kSiblings>;
   using Input = Lines<Element, kLineChannels, 8, false>;
   using Middle = typename Plain::template Input<4>;
+  static constexpr bool kByGroups = kUsesImageGroups && kLineChannels == 4;
   static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
   static constexpr int kFirstSpan = kLineChannels == 4 ? kDownImageSpan : kDownSpan;
   // The skip's sums are in the same place, a span's or, by whole rows, all of them.
@@ -242,12 +247,20 @@ class ResidualDown {
   void compute_middle(Node& node, std::int32_t row) {
     if (row >= 0 && row < in_.height() / 2) {
       const PackedConv& conv1 = node.block->conv1.direct;
-      const std::int32_t end = middle_end();
-      for (std::int32_t begin = middle_begin(), blocks; begin < end; begin += blocks * kBlockPixels) {
-        decltype(input_.at(0, 0)) taps[9];
-        for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
+      const std::int32_t first = middle_begin(), end = middle_end();
+      if constexpr (kByGroups) {
+        const auto line = [&](int u) { return input_.at(2 * row - 1 + u, 2 * first); };
+        image_conv_.begin({line(0), line(1), line(2)}, end - first);
+      }
+      for (std::int32_t begin = first, blocks; begin < end; begin += blocks * kBlockPixels) {
         blocks = span_blocks<kFirstSpan>(end - begin);
-        input_.template span<32, 2>(taps, conv1, 0, blocks, sums_);
+        if constexpr (kByGroups) {
+          image_conv_.span(conv1, begin - first, blocks, sums_);
+        } else {
+          decltype(input_.at(0, 0)) taps[9];
+          for (int t = 0; t < 9; ++t) taps[t] = input_.at(2 * row - 1 + t / 3, 2 * begin + t % 3);
+          input_.template span<32, 2>(taps, conv1, 0, blocks, sums_);
+        }
         for (int k = 0; k < blocks; ++k) {
           node.middle.template requantise<true>(row, begin + k * kBlockPixels, sums_ + k * kBlock, conv1);
         }
@@ -276,6 +289,7 @@ class ResidualDown {
   std::int16_t* squares_;      // of a span of the output, as are the norms
   Norms norms_;
   std::int16_t* result_;
+  ImageConv image_conv_;
   Strided strided_;
   StridedInput strided_input_;
 };

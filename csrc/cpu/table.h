@@ -34,6 +34,7 @@ constexpr KernelTable make_table(const char* name, const CoderLoops& loops) {
   KernelTable table{};
   table.name = name;
   table.u8_group = kU8Group;
+  table.image_groups = kUsesImageGroups;
   table.winograd = kUsesWinograd;
   table.matrix_tiles = kMatrixTiles;
   table.block_pixels = kBlockPixels;
