@@ -150,7 +150,9 @@ class ResidualDown {
   // Pixels of their lines.
   static constexpr std::int32_t input_length(std::int32_t columns) { return 2 * (columns + 2 * kBlockPixels) + 3; }
   static constexpr std::int32_t middle_length(std::int32_t columns) {
-    return Plain::padded(columns) + 2 + kBlockPixels;
+    // Whole blocks of conv2 are read, and of conv1 written.
+    const std::int32_t read = Plain::padded(columns) + 2 + kBlockPixels, block = kStrided ? Strided::kColumns : 1;
+    return std::max(read, 1 + (columns + 2 + block - 1) / block * block);
   }
 
   struct Node {

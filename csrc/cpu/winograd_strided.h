@@ -206,7 +206,6 @@ class WinogradStrided {
           [&](int k) __attribute__((always_inline)) {
             const int site = k % kSites;
             const int first = (begin + k / kSites) * kUnits;
-#pragma GCC unroll 1
             for (int tile = first; tile < first + kUnits && tile < kTiles; ++tile) {
               if (site % 2 == 0) {
                 if (next.points == nullptr) continue;
