@@ -190,7 +190,7 @@ struct KernelTable {
   const char* name;
   std::int32_t u8_group;      // channels a weight group of a u8 convolution: 4, or 2 where u8 is widened to s16
   bool image_groups;          // whether the image's 3x3 convolution has its weights by conv_image.h's groups
-  bool winograd;              // whether residual blocks use Winograd's algorithms
+  bool winograd;              // whether 3x3 convolutions use Winograd's algorithms
   bool matrix_tiles;          // whether convolutions use PackedConv::tiles
   std::int32_t block_pixels;  // tiles have columns in whole blocks, but for the last ones
   std::size_t (*scratch_bytes)();
