@@ -2,7 +2,7 @@
 #define TREENET_MATRIX_TILES
 
 #if defined(TREENET_HAVE_AMX)
-#include "cpu/isa_avx512vnni.h"
+#include "cpu/conv_image_avx512vnni.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_tiles.h"
 // And these before the runs.

@@ -1,7 +1,7 @@
 #define TREENET_ISA convolutions_avx512vnni
 
 #if defined(TREENET_HAVE_AVX512VNNI)
-#include "cpu/isa_avx512vnni.h"
+#include "cpu/conv_image_avx512vnni.h"
 // The primitives come before the schedules that use them.
 #include "cpu/conv_span.h"
 #include "cpu/no_matrix_tiles.h"

@@ -135,61 +135,6 @@ inline void store_sums(std::int32_t* to, Sums sums) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(to + 8), _mm512_extracti64x4_epi64(vector, 1));
 }
 
-inline void add_last_taps(std::uint8_t* line, std::int32_t count) {
-  constexpr __mmask16 kOdd = 0xaaaa;
-  const __m512i colours = _mm512_set1_epi32(0xffffff);
-  for (std::int32_t i = 0; i < count; i += 16, line += 64) {
-    const __m512i reds = _mm512_slli_epi32(_mm512_loadu_si512(line + 8), 24);
-    const __m512i greens = _mm512_slli_epi32(_mm512_srli_epi32(_mm512_loadu_si512(line + 4), 8), 24);
-    const __m512i pixels = _mm512_and_si512(_mm512_loadu_si512(line), colours);
-    _mm512_storeu_si512(line, _mm512_or_si512(pixels, _mm512_mask_mov_epi32(reds, kOdd, greens)));
-  }
-}
-
-inline void gather_blues(const std::uint8_t* const (&lines)[3], std::int32_t count, std::uint8_t* blues) {
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  for (std::int32_t i = 0; i < count; i += 16) {
-    __m512i blue[3];
-#pragma GCC unroll 3
-    for (int u = 0; u < 3; ++u) {
-      const std::uint8_t* from = lines[u] + 8 * i + 8;
-      const __m512i pixels = _mm512_permutex2var_epi32(_mm512_loadu_si512(from), even, _mm512_loadu_si512(from + 64));
-      blue[u] = _mm512_and_si512(_mm512_srli_epi32(pixels, 16), _mm512_set1_epi32(255));
-    }
-    const __m512i all =
-        _mm512_or_si512(blue[0], _mm512_or_si512(_mm512_slli_epi32(blue[1], 8), _mm512_slli_epi32(blue[2], 16)));
-    _mm512_storeu_si512(blues + 4 * i, all);
-  }
-}
-
-[[gnu::noinline]] inline void conv_image_block(const std::uint8_t* const (&lines)[3], const std::uint8_t* blues,
-                                               const PackedConv& conv, std::int32_t* accumulators) {
-  constexpr int kLines = 3, kGroups = 2 * kLines + 1;
-  const std::uint8_t* from[kLines] = {lines[0], lines[1], lines[2]};
-  __m512i sum[kBlockPixels][2];
-#pragma GCC unroll 16
-  for (int p = 0; p < kBlockPixels; ++p) {
-    sum[p][0] = _mm512_loadu_si512(conv.bias);
-    sum[p][1] = _mm512_loadu_si512(conv.bias + 16);
-  }
-#pragma GCC unroll 7
-  for (int g = 0; g < kGroups; ++g) {
-    const __m512i low = _mm512_load_si512(conv.weights + 128 * g);
-    const __m512i high = _mm512_load_si512(conv.weights + 128 * g + 64);
-#pragma GCC unroll 16
-    for (int p = 0; p < kBlockPixels; ++p) {
-      const __m512i value = broadcast4(g < 2 * kLines ? from[g / 2] + 8 * p + 4 * (g % 2) : blues + 4 * p);
-      sum[p][0] = _mm512_dpbusd_epi32(sum[p][0], value, low);
-      sum[p][1] = _mm512_dpbusd_epi32(sum[p][1], value, high);
-    }
-  }
-#pragma GCC unroll 16
-  for (int p = 0; p < kBlockPixels; ++p) {
-    store_sums(accumulators + 32 * p, sum[p][0]);
-    store_sums(accumulators + 32 * p + 16, sum[p][1]);
-  }
-}
-
 // The parts come evenly between groups.
 template <int kParts, int kInputs, class Beside>
 [[gnu::always_inline]] inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block,
@@ -402,19 +347,6 @@ inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* nu
   }
 }
 
-// The model's 128 bytes, two to a lane of 16 bits, in two registers: entry k is byte k % 2 of lane k / 2.
-struct SigmoidTable {
-  __m512i low, high;
-
-  explicit SigmoidTable(const std::uint8_t* bytes)
-      : low(_mm512_loadu_si512(bytes)), high(_mm512_loadu_si512(bytes + 64)) {}
-  __m512i look_up(__m512i k) const {
-    const __m512i lane = _mm512_permutex2var_epi16(low, _mm512_srli_epi16(k, 1), high);
-    const __m512i shift = _mm512_slli_epi16(_mm512_and_si512(k, _mm512_set1_epi16(1)), 3);
-    return _mm512_and_si512(_mm512_srlv_epi16(lane, shift), _mm512_set1_epi16(255));
-  }
-};
-
 // The 32 channels of a pixel in lanes of 16 bits.
 inline __m512i load_pixel(const std::int16_t* from) { return _mm512_loadu_si512(from); }
 inline __m512i load_pixel(const std::uint8_t* from) {
@@ -445,43 +377,6 @@ inline void add_to_sums(const T* pixels, std::int32_t count, std::int64_t* sums)
                                _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1))};
     _mm512_storeu_si512(sums, _mm512_add_epi64(_mm512_loadu_si512(sums), halves[0]));
     _mm512_storeu_si512(sums + 8, _mm512_add_epi64(_mm512_loadu_si512(sums + 8), halves[1]));
-  }
-}
-
-// y + ((W * (x - y) + 128) >> 8), in 16 bits. vpmulhrsw gives (a * b + 2^14) >> 15.
-inline __m512i blend(__m512i weight, const std::uint8_t* x, const std::uint8_t* y) {
-  const __m512i to = load_pixel(x), from = load_pixel(y);
-  const __m512i difference = _mm512_slli_epi16(_mm512_sub_epi16(to, from), 7);
-  return _mm512_add_epi16(from, _mm512_mulhrs_epi16(difference, weight));
-}
-// Differences of s16 do not fit; a sum of two products, (W * x + (256 - W) * y + 128) >> 8, is the same.
-inline __m512i blend(__m512i weight, const std::int16_t* x, const std::int16_t* y) {
-  const __m512i rounding = _mm512_set1_epi32(128), rest = _mm512_sub_epi16(_mm512_set1_epi16(256), weight);
-  const __m512i to = load_pixel(x), from = load_pixel(y);
-  const __m512i first =
-      _mm512_dpwssd_epi32(rounding, _mm512_unpacklo_epi16(to, from), _mm512_unpacklo_epi16(weight, rest));
-  const __m512i second =
-      _mm512_dpwssd_epi32(rounding, _mm512_unpackhi_epi16(to, from), _mm512_unpackhi_epi16(weight, rest));
-  return _mm512_packs_epi32(_mm512_srai_epi32(first, 8), _mm512_srai_epi32(second, 8));
-}
-
-template <class T>
-inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
-                        const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
-  const SigmoidTable table(sigmoid);
-  const __m512i half = _mm512_set1_epi16(128), limit = _mm512_set1_epi16(127);
-  const PerChannel<kChannels> scale(multiplier), offset(global);
-  for (int i = 0; i < kBlock; i += kChannels) {
-    __m512i rounded[2];
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) {
-      const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v)), scale[v]);
-      rounded[v] = round_to_pack(_mm512_add_ps(local, offset[v]));
-    }
-    const __m512i l = pack(rounded[0], rounded[1]);
-    const __m512i size = table.look_up(_mm512_min_epu16(_mm512_abs_epi16(l), limit));
-    const __m512i weight = _mm512_mask_sub_epi16(_mm512_add_epi16(half, size), _mm512_movepi16_mask(l), half, size);
-    store_pixel(out + i, blend(weight, x + i, y + i));
   }
 }
 

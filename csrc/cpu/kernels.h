@@ -1,11 +1,11 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
-// residual_up.h (with input_lines.h, conv3x3.h, winograd*.h and gdn.h), fusion.h, hyper.h, parameters.h or
-// latent_rows.h. The primitives (a block of a convolution, its requantisation, GDN, blending; channels' symbols) are
-// written once for each instruction set, in isa_*.h and symbols_*.h; AMX has those of AVX-512, and convolutions of its
-// own in conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two and is, beside benchmarks of its
-// parts, the only file compiled with that instruction set's flags.
+// residual_up.h (with input_lines.h, conv3x3.h, conv_image.h, winograd*.h and gdn.h), fusion.h, hyper.h, parameters.h
+// or latent_rows.h. The primitives (a block of a convolution, its requantisation, GDN, blending; channels' symbols) are
+// written once for each instruction set, in isa_*.h, symbols_*.h and other files that end with its name; AMX has those
+// of AVX-512, and convolutions of its own in conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two
+// and is, beside benchmarks of its parts, the only file compiled with that instruction set's flags.
 //
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.
