@@ -150,6 +150,7 @@ inline std::uint32_t run_image(const PackedConv& conv, const Plane& in, void* sc
                            {std::ptrdiff_t{kColours} * in.width, kColours, 1}};
   return StridedImage::run(conv, {pixels}, scratch);
 }
+// A template, so that only what an instruction set uses is compiled.
 template <class Source = FeatureLines>
 inline std::uint32_t run_s16_stride2(const Packed3x3& conv, const Plane& in, void* scratch) {
   if constexpr (kUsesWinograd) {

@@ -15,10 +15,11 @@ inline constexpr bool kUsesImageGroups = kImageGroups && !kMatrixTiles;
 
 // Primitives of the instruction sets that have kImageGroups (isa_*.h).
 //
-// The fourth bytes of `count` pixels of a line, from the two behind each. Up to 16 pixels more are read and written.
+// The fourth bytes of `count` pixels of a line, from the two behind each. Up to 15 pixels more are written, and up to
+// 17 read.
 void add_last_taps(std::uint8_t* line, std::int32_t count);
 // Of every other pixel from the first on, the blue ones two pixels behind in three lines, and a zero: for `count`
-// outputs, up to 16 more.
+// outputs and up to 15 more, which end with pixel 2 (count + 15) of the lines.
 void gather_blues(const std::uint8_t* const (&lines)[3], std::int32_t count, std::uint8_t* blues);
 // A block of accumulators, from those.
 void conv_image_block(const std::uint8_t* const (&lines)[3], const std::uint8_t* blues, const PackedConv& conv,

@@ -1,6 +1,8 @@
 // The hyper transforms (SPEC §5), layer by layer, and the gain (SPEC §4, §6): all on s16.
 #pragma once
 
+#include <cassert>
+
 #include "cpu/input_lines.h"
 #include "cpu/winograd_2x2.h"
 
@@ -50,7 +52,7 @@ class HyperLayer {
       next_line_ = stride_ * begin - 1;
       for (std::int32_t row = begin; row < end; ++row) {
         if constexpr (kUsesWinograd) {
-          if (conv_.winograd.weights != nullptr) {
+          if (stride_ == 1 && conv_.winograd.weights != nullptr) {
             load_lines(row + 2);
             if (fits(row)) {
               pair(row, end - row);
@@ -112,11 +114,9 @@ class HyperLayer {
 
   // The first `count` of rows `row` and `row` + 1 of this tile.
   void pair(std::int32_t row, std::int32_t count) {
-    if (in_.channels == kChannels) {
-      pair_of<kChannels>(row, count);
-    } else {
-      pair_of<kWideChannels>(row, count);
-    }
+    if (in_.channels == kChannels) return pair_of<kChannels>(row, count);
+    assert(in_.channels == kWideChannels);
+    pair_of<kWideChannels>(row, count);
   }
   template <int kInputs>
   void pair_of(std::int32_t row, std::int32_t count) {

@@ -100,7 +100,7 @@ inline void conv_points(const std::int16_t* points, const PackedConv& conv, std:
                         const Beside& beside, int count) {
   PackedConv own = conv;
   own.taps = count;
-  const std::uint8_t* taps[4];
+  const std::uint8_t* taps[4] = {};
   for (int k = 0; k < count; ++k) taps[k] = bytes(points + k * kTiles * kInputs);
   span_of_pixels<std::int16_t, 32, kInputs * sizeof(std::int16_t)>(taps, own, block, 0, kTiles, results);
   for (int part = 0; part < kParts * count; ++part) beside(part);

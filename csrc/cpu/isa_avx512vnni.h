@@ -269,11 +269,11 @@ inline void requantise_leaky_sums(Sums sums, const float* multiplier, const floa
   const __m512i rounded = scaled<true>(value, _mm512_loadu_ps(multiplier), _mm512_loadu_ps(negative));
   if constexpr (std::is_same_v<Out, std::int16_t>) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtsepi32_epi16(rounded));
-    return;
+  } else {
+    const __m512i numbers = _mm512_add_epi32(rounded, _mm512_set1_epi32(zero_point));
+    const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(numbers, _mm512_setzero_si512()));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
   }
-  const __m512i numbers = _mm512_add_epi32(rounded, _mm512_set1_epi32(zero_point));
-  const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(numbers, _mm512_setzero_si512()));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
 }
 
 // Of kGdnPart accumulators. k's sign does not matter to its square, nor to rounding. What is too large for the

@@ -1,8 +1,9 @@
 // The plain C++ twin of the vector primitives, and their contract.
 //
 // A block is kBlock int32 accumulators, [kBlockPixels][32 outputs], [kBlockPixels / 2][64] or [4 kBlockPixels][8]; see
-// kernels.h. Every primitive is exactly the arithmetic of SPEC §2, element by element. Those of Winograd's algorithms
-// and of GDN in parts, which it has no use for, have their contract in winograd.h and gdn.h.
+// kernels.h. Every primitive is exactly the arithmetic of SPEC §2, element by element. Those of Winograd's algorithms,
+// of GDN in parts and of the image by groups, which it has no use for, have their contract in winograd.h, gdn.h and
+// conv_image.h.
 #pragma once
 
 #include <cmath>

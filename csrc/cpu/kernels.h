@@ -36,10 +36,10 @@ struct TileStep {
 
 // A convolution with its weights in the order in which kernels consume them:
 //   weights[block][tap][group][out in block][4 bytes]
-// A group is four bytes of one input pixel: four u8 channels, or two s16 channels. Where an instruction set works on
-// widened u8 (KernelTable::u8_group is 2), its groups are two channels everywhere. `bias` has the input's zero point
-// folded in: bias - z * sum(weights), modulo 2^32. All per-channel arrays follow the packed order of output channels
-// and are padded to whole blocks.
+// A group is four bytes of one input pixel: four u8 channels, or two s16 channels (but see conv_image.h). Where an
+// instruction set works on widened u8 (KernelTable::u8_group is 2), its groups are two channels everywhere. `bias` has
+// the input's zero point folded in: bias - z * sum(weights), modulo 2^32. All per-channel arrays follow the packed
+// order of output channels and are padded to whole blocks.
 struct PackedConv {
   const std::uint8_t* weights;
   const std::int32_t* bias;

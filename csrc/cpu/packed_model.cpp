@@ -138,9 +138,11 @@ class Packer {
 
   // The same of stride 2, of s16.
   Packed3x3 strided3x3(const Convolution& conv, const Layout& layout) {
+    assert(layout.wide_input && layout.input_zero_point == 0);
     Packed3x3 packed{this->conv(conv, layout), {}};
-    if (winograd_)
+    if (winograd_) {
       packed.winograd = winograd(conv, layout, kGStrided, [](int u, int v) { return kStridedPlace[u][v]; });
+    }
     return packed;
   }
 

@@ -1,6 +1,6 @@
-// Residual downsampling blocks (SPEC §2.5) as one pass over rows: input lines, the intermediate t, and the output
-// follow each other through small rings that stay in the cache. Both children of a node of the tree read its output, so
-// they go through it together, row by row, and load each line once.
+// Residual downsampling blocks (SPEC §2.5) as one pass over rows: input lines, or the input itself where that does as
+// well, the intermediate t, and the output follow each other through small rings that stay in the cache. Both children
+// of a node of the tree read its output, so they go through it together, row by row, and load each line once.
 #pragma once
 
 #include <algorithm>
@@ -195,7 +195,8 @@ class ResidualDown {
     return input_.at(2 * row, 2 * column + 3);
   }
 
-  // Whether what a block of the skip reads beyond its columns is in the plane: its next row follows.
+  // Whether what a block of the skip reads beyond its columns is in the plane: as heights are even, another row
+  // follows.
   bool skips_from_plane() const { return in_.width() >= 2 * kBlockPixels; }
 
   // What line `row` of t is made from, and the skip of output row `row`.

@@ -1,8 +1,8 @@
-// What Winograd's algorithms have in common (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
-// 2015): a tile's inputs d are transformed to the points of B^T d B, at each of which the 3x3 convolution is a 1x1
-// convolution over tiles, and the points' results m to the tile's outputs A^T m A. The weights g come transformed, as
-// the points of G g G^T times a whole number (packed_model.cpp), which the outputs are divided by: in whole numbers all
-// the way, so the sums are those of SPEC §2.1.
+// What Winograd's algorithms for stride 1 have in common (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+// Networks", 2015): a tile's inputs d are transformed to the points of B^T d B, at each of which the 3x3 convolution is
+// a 1x1 convolution over tiles, and the points' results m to the tile's outputs A^T m A. The weights g come
+// transformed, as the points of G g G^T times a whole number (packed_model.cpp), which the outputs are divided by: in
+// whole numbers all the way, so the sums are those of SPEC §2.1.
 //
 // F(2x2, 3x3) (winograd_2x2.h) has 16 products a channel for 4 outputs instead of 36, and takes inputs of 14 bits.
 // F(4x4, 3x3) (winograd_4x4.h) has 36 for 16 outputs instead of 144, and takes u8.
@@ -62,6 +62,10 @@ Vector<std::uint16_t>::Type load_widened(const Element* from) {
     return reinterpret_cast<Vector<std::uint16_t>::Type>(load_pixel(from));  // whose channels fill a register
   }
 }
+
+// Whether numbers have 14 bits, of which all bits are in `bits`, or those of their complements where they are negative:
+// sums of four of them have 16.
+inline bool have_14_bits(int bits) { return bits < 1 << 13; }
 
 // The points' results, and sums of them between steps, for a block of tiles: [point or sum][tile][32 outputs].
 // Unsigned, because what is added up may wrap; so may a folded zero point, but not the total (SPEC §9).

@@ -6,7 +6,8 @@
 //       [ 0 -1  1  0 ]           [ 1 -1  1 ]
 //       [ 0 -1  0  1 ]           [ 0  0  2 ]
 //
-// 288 inputs of 14 bits times weights of 8 stay below 2^29, so four times their sum is a number of 32 bits.
+// Up to 48 times nine inputs of 14 bits times weights of 8 stay below 2^29, so four times their sum is a number of 32
+// bits.
 #pragma once
 
 #include "cpu/winograd.h"
@@ -19,7 +20,7 @@ inline bool fit_winograd_2x2(const std::int16_t* inputs, std::ptrdiff_t count) {
   for (std::ptrdiff_t i = 0; i < count; ++i) {
     bits = static_cast<std::int16_t>(bits | (inputs[i] ^ (inputs[i] >> 15)));
   }
-  return bits < 1 << 13;
+  return have_14_bits(bits);
 }
 
 // Its outputs are accumulators or activations, `Out`, which lie kStride apart.

@@ -13,8 +13,8 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// The inputs of a pair of rows, in the plane itself, as nothing is to be read twice that is not written: only blocks at
-// its edges are copied.
+// The inputs of a pair of rows, which are read in the plane itself: only blocks at its edges are copied. Outside they
+// are zero.
 class StridedInput {
  public:
   static constexpr int kRows = 5;                                          // of inputs
@@ -132,16 +132,30 @@ class WinogradStrided {
     }
     std::uint16_t seen = 0;
     for (const std::uint16_t bits : seen_) seen = static_cast<std::uint16_t>(seen | bits);
-    return seen < 1 << 13;
+    return have_14_bits(seen);
   }
 
  private:
   static constexpr int kPoints = kSide * kSide;
-  static constexpr int kParts = 3;                   // A, B and C
-  static constexpr int kFirst[kParts] = {0, 2, 3};   // of their points
-  static constexpr int kOf[kParts] = {2, 1, 2};      // and how many these are
-  static constexpr int kTaps[kParts] = {10, 5, 10};  // points of a row of sums
-  static constexpr int kSites = 4;                   // places for other work beside a point
+  static constexpr int kParts = 3;               // A, B and C
+  static constexpr int kOf[kParts] = {2, 1, 2};  // how many points are in each, one after the other
+  static constexpr int kFirst[kParts] = {0, kOf[0], kOf[0] + kOf[1]};
+  static constexpr int kSites = 4;  // places for other work beside a point
+
+  // Whether kStridedPlace has the points of a sum together, and sums row by row.
+  static constexpr bool follow_each_other() {
+    int next = 0;
+    for (int row = 0; row < kParts; ++row) {
+      for (int part = 0; part < kParts; ++part) {
+        for (int u = kFirst[row]; u < kFirst[row] + kOf[row]; ++u) {
+          for (int v = kFirst[part]; v < kFirst[part] + kOf[part]; ++v) {
+            if (kStridedPlace[u][v] != next++) return false;
+          }
+        }
+      }
+    }
+    return next == kPoints;
+  }
 
   // The block whose points are to be made, if they are.
   struct Next {
@@ -160,7 +174,7 @@ class WinogradStrided {
         return next.lines[of] + (4 * tile + v) * kChannels + channel;
       };
       Points seen = load_vector(seen_);
-      // Unsigned, because nothing is known of lines beyond the columns that count.
+      // Unsigned, because whether inputs fit is known only behind them.
       const auto line = [&](int of, int v) __attribute__((always_inline)) {
         const auto values = load_vector(at(of, v));
         if (of == kSeen) seen |= reinterpret_cast<Points>(values ^ (values >> 15));
@@ -196,7 +210,8 @@ class WinogradStrided {
   [[gnu::noinline]] void step(const PackedConv& conv, const std::int16_t* points, int convolution, const Target& to,
                               const Next& next) {
     const WinogradSums& sums = sums_[convolution];
-    constexpr int kUnits = (kTiles + kTaps[kRow] - 1) / kTaps[kRow];  // tiles beside a point
+    static_assert(follow_each_other());
+    constexpr int kRowPoints = kOf[kRow] * kSide, kUnits = (kTiles + kRowPoints - 1) / kRowPoints;  // tiles a point
     constexpr int kHalf = kChannels / 2;
     int begin = 0;
     for (int part = 0; part < kParts; ++part) {
@@ -236,8 +251,9 @@ class WinogradStrided {
     for (int j = 0; j < kTile; ++j) to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(of[j] + of[j + 1]));
   }
 
-  std::int16_t* points_[2];                                                     // of a block and the next
-  alignas(kVectorBytes) std::uint16_t seen_[Vector<std::uint16_t>::kElements];  // bits of inputs, or of complements
+  std::int16_t* points_[2] = {};  // of a block and the next
+  alignas(
+      kVectorBytes) std::uint16_t seen_[Vector<std::uint16_t>::kElements] = {};  // bits of inputs, or of complements
   WinogradSums sums_[kConvolutions];
 };
 

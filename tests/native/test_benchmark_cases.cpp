@@ -71,8 +71,8 @@ TEST("convolutions by themselves compute the same on every instruction set") {
 TEST("an activation of 16 bits takes the place of two only where 8 bits are multiplied as such") {
   for (const std::string& isa : cpu::usable_isas()) {
     const Case hyper(isa, "hyper_analysis", 64, 64);
-    // The paper's number has the biases, too. By Winograd's algorithm, layers of stride 1 have four ninths: 36 positions
-    // of 41.
+    // The paper's number has the biases, too. By Winograd's algorithm, layers of stride 1 have four ninths: 36
+    // positions of 41.
     const double products = hyper.products() / hyper.macs() * (1 + 1.0 / 288);
     const double share = cpu::kernels_for(isa).winograd ? (36 * 4.0 / 9 + 5) / 41 : 1;
     CHECK(std::abs(products - share * (isa == "avx2" ? 1 : 2)) < 1e-9);

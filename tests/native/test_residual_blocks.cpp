@@ -269,8 +269,43 @@ TEST("downsampling: features of more than 14 bits in any column") {
   }
 }
 
+TEST("downsampling: features of just 14 bits, and of just more, by chance, all the same, and in turn") {
+  std::mt19937 random(3);
+  for (const auto& [most, least] : {std::pair{8191, -8192}, {8192, -8193}, {16383, -16384}}) {
+    const auto of = [&](const std::function<bool(std::size_t)>& choose) {
+      down_s16.same_everywhere(wide(10, 58, [&](std::size_t i) { return choose(i) ? most : least; }));
+    };
+    of([&](std::size_t) { return random() % 2 != 0; });
+    of([](std::size_t) { return true; });
+    of([](std::size_t i) { return i / kChannels % 2 != 0; });
+    of([](std::size_t i) { return i / (58 * kChannels) % 2 != 0; });
+    // As points add them up: even rows and columns take turns.
+    of([](std::size_t i) { return (i / kChannels % 58 / 2 + i / (58 * kChannels) / 2) % 2 != 0; });
+  }
+}
+
+TEST("downsampling: one feature of more than 14 bits, in any row, column and channel") {
+  constexpr std::int16_t kLarge[3] = {8192, -8193, 16383};
+  for (int place = 0; place < 4 * 52; ++place) {
+    Wide in = wide(8, 52, within(100, place));
+    const int row = 2 + place / 52;
+    in.at(row, place % 52)[(11 * place + row) % kChannels] = kLarge[place % 3];
+    down_s16.same_everywhere(in);
+  }
+}
+
 TEST("downsampling an image, and the widest tiles") {
-  for (const auto& [height, width] : {std::pair{2, 2}, {10, 26}, {6, 384}, {6, 768}, {6, 770}}) {
+  for (const auto& [height, width] : {std::pair{2, 2},
+                                      {2, 26},
+                                      {2, 58},
+                                      {4, 22},
+                                      {4, 24},
+                                      {10, 26},
+                                      {6, 70},
+                                      {6, 94},
+                                      {6, 384},
+                                      {6, 768},
+                                      {6, 770}}) {
     std::mt19937 random(1000 * height + width);
     down_image.same_everywhere(Narrow(height, width, 3, [&](std::size_t) { return static_cast<int>(random() % 256); }));
     down_s16.same_everywhere(wide(height, width, within(1500, width)));
