@@ -1,7 +1,7 @@
 // The convolutions of residual blocks by themselves, from a plane to sums that are not kept: accumulators, or with AMX
-// and s16 the two parts that the next step adds. All of them load their lines from the plane, at its full width, as in
-// blocks only the first one does, tile by tile; so a kernel's time is not that of its convolutions and of the rest.
-// Each returns a number made from a sum of every row, the same on all instruction sets.
+// and s16 the two parts that the next step adds. All of them load their lines from the plane, or read them in it, at
+// its full width, as in blocks only the first one does, tile by tile; so a kernel's time is not that of its
+// convolutions and of the rest. Each returns a number made from a sum of every row, the same on all instruction sets.
 #pragma once
 
 #include <cstddef>
