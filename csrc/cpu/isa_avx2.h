@@ -335,26 +335,53 @@ inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* 
   }
 }
 
-// A vector of four numbers at a time, three of them used.
-inline void output_pixels(const std::int32_t* above, const std::int32_t* here, const std::int32_t* below,
-                          const PackedOutput& output, std::int32_t count, std::uint8_t* out) {
-  const __m128i bias = _mm_loadu_si128(reinterpret_cast<const __m128i*>(output.bias));
-  const __m128 multiplier = _mm_loadu_ps(output.multiplier);
-  const __m128 low = _mm_setzero_ps(), high = _mm_set1_ps(255.0f);
-  const std::int32_t* lines[3] = {above, here, below};
-  for (std::int32_t i = 0; i < count; ++i) {
-    __m128i sum = bias;
-#pragma GCC unroll 9
-    for (int tap = 0; tap < 9; ++tap) {
-      const std::int32_t* at = lines[tap / 3] + static_cast<std::ptrdiff_t>(i + tap % 3) * kChannels + tap * 3;
-      sum = _mm_add_epi32(sum, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+// The pairs of channels of the convolution for the image (output_lanes.h), half of them at a time.
+inline void pixels_to_lanes(const std::int16_t* pixels, std::ptrdiff_t stride, std::int32_t* to, std::int16_t* seen) {
+  __m256i bits = _mm256_load_si256(reinterpret_cast<const __m256i*>(seen));
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half, pixels += 16) {
+    __m256i from[8], twos[8], fours[8];
+#pragma GCC unroll 8
+    for (int p = 0; p < 8; ++p) {
+      from[p] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pixels + p * stride));
+      bits = _mm256_or_si256(bits, _mm256_xor_si256(from[p], _mm256_srai_epi16(from[p], 15)));
     }
-    const __m128 value = _mm_mul_ps(_mm_cvtepi32_ps(sum), multiplier);
-    const __m128i rounded = _mm_cvtps_epi32(_mm_min_ps(_mm_max_ps(value, low), high));
-    const __m128i words = _mm_packs_epi32(rounded, rounded);
-    const std::int32_t packed = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
-    std::memcpy(out + 3 * i, &packed, 3);
+#pragma GCC unroll 4
+    for (int p = 0; p < 8; p += 2) {
+      twos[p] = _mm256_unpacklo_epi32(from[p], from[p + 1]);
+      twos[p + 1] = _mm256_unpackhi_epi32(from[p], from[p + 1]);
+    }
+#pragma GCC unroll 2
+    for (int p = 0; p < 8; p += 4) {
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        fours[p + 2 * i] = _mm256_unpacklo_epi64(twos[p + i], twos[p + i + 2]);
+        fours[p + 2 * i + 1] = _mm256_unpackhi_epi64(twos[p + i], twos[p + i + 2]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i, to += 8) {
+      _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm256_permute2x128_si256(fours[i], fours[4 + i], 0x20));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(to + 32), _mm256_permute2x128_si256(fours[i], fours[4 + i], 0x31));
+    }
+    to += 32;
   }
+  _mm256_store_si256(reinterpret_cast<__m256i*>(seen), bits);
+}
+template <class Sums, class Pairs>
+inline Sums add_pair_products(Sums sums, Pairs pairs, const std::int16_t* weights) {
+  const __m256i products = _mm256_madd_epi16(reinterpret_cast<__m256i>(pairs), broadcast4(bytes(weights)));
+  return reinterpret_cast<Sums>(_mm256_add_epi32(reinterpret_cast<__m256i>(sums), products));
+}
+template <class Sums>
+inline void store_colour(Sums sums, std::int32_t bias, float multiplier, std::uint8_t* to) {
+  const __m256 value =
+      _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(reinterpret_cast<__m256i>(sums), _mm256_set1_epi32(bias))),
+                    _mm256_set1_ps(multiplier));
+  const __m256i rounded =
+      _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(value, _mm256_setzero_ps()), _mm256_set1_ps(255.0f)));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
 }
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -443,34 +443,4 @@ inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* 
   _mm512_storeu_si512(out, pack(rounded[0], rounded[1]));
 }
 
-// Four pixels at a time, each four numbers, three of them used. Products are read for whole fours; what lies behind the
-// last pixel counts for nothing.
-inline void output_pixels(const std::int32_t* above, const std::int32_t* here, const std::int32_t* below,
-                          const PackedOutput& output, std::int32_t count, std::uint8_t* out) {
-  const __m512i bias = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(output.bias)));
-  const __m512 multiplier = _mm512_broadcast_f32x4(_mm_loadu_ps(output.multiplier));
-  const __m512 low = _mm512_setzero_ps(), high = _mm512_set1_ps(255.0f);
-  const __m128i colours = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
-  const std::int32_t* lines[3] = {above, here, below};
-  for (std::int32_t i = 0; i < count; i += 4) {
-    __m128i sum[4];
-#pragma GCC unroll 4
-    for (int p = 0; p < 4; ++p) {
-      sum[p] = _mm_setzero_si128();
-#pragma GCC unroll 9
-      for (int tap = 0; tap < 9; ++tap) {
-        const std::int32_t* at = lines[tap / 3] + static_cast<std::ptrdiff_t>(i + p + tap % 3) * kChannels + tap * 3;
-        sum[p] = _mm_add_epi32(sum[p], _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-      }
-    }
-    const __m256i halves[2] = {_mm256_inserti128_si256(_mm256_castsi128_si256(sum[0]), sum[1], 1),
-                               _mm256_inserti128_si256(_mm256_castsi128_si256(sum[2]), sum[3], 1)};
-    const __m512i sums = _mm512_inserti64x4(_mm512_castsi256_si512(halves[0]), halves[1], 1);
-    const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(sums, bias)), multiplier);
-    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, low), high)));
-    const int valid = count - i < 4 ? 3 * (count - i) : 12;
-    _mm_mask_storeu_epi8(out + 3 * i, static_cast<__mmask16>((1u << valid) - 1), _mm_shuffle_epi8(bytes, colours));
-  }
-}
-
 }  // namespace treenet::cpu::TREENET_ISA

@@ -97,10 +97,12 @@ struct PackedAttention {
   PackedConv local1, local2;
 };
 
-// SPEC §6, the output convolution, as a 1x1 convolution to 27 numbers (tap * 3 + colour) whose shifted sum is the
-// pixel.
+// SPEC §6, the output convolution: as a 1x1 convolution to 27 numbers (tap * 3 + colour) whose shifted sum is the
+// pixel; or, where an instruction set uses Winograd's algorithms, its taps and winograd_2x2.h's points, in the order in
+// which output_lanes.h takes them: [row][pair of channels][column][colour][channel].
 struct PackedOutput {
   PackedConv products;
+  const std::int16_t *direct, *points;
   std::int32_t bias[4];
   float multiplier[4];
 };

@@ -4,6 +4,7 @@
 #if defined(TREENET_HAVE_AVX512VNNI)
 #include "cpu/conv_image_avx512vnni.h"
 #include "cpu/fusion_avx512vnni.h"
+#include "cpu/output_avx512vnni.h"
 #include "cpu/rans_avx512vnni.h"
 #include "cpu/symbols_avx512vnni.h"
 // The primitives come before the schedules that use them.

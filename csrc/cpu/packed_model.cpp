@@ -247,24 +247,14 @@ class Packer {
     return copy(thresholds);
   }
 
-  // The output convolution as a 1x1 convolution to (tap, colour); see kernels.h.
   PackedOutput output(const Convolution& output) {
-    Convolution products{.outputs = 27,
-                         .inputs = kTransformChannels,
-                         .kernel = 1,
-                         .weight = std::vector<std::int8_t>(27 * kTransformChannels),
-                         .bias = std::vector<std::int32_t>(27),
-                         .multiplier = {}};
-    for (int tap = 0; tap < 9; ++tap) {
-      for (int colour = 0; colour < 3; ++colour) {
-        for (int c = 0; c < kTransformChannels; ++c) {
-          products.weight[(tap * 3 + colour) * kTransformChannels + c] =
-              output.weight[(colour * kTransformChannels + c) * 9 + tap];
-        }
-      }
-    }
     PackedOutput packed{};
-    packed.products = conv(products, {.wide_input = true});
+    if (winograd_) {
+      packed.direct = output_weights(output, kTaps3x3);
+      packed.points = output_weights(output, kTwiceG2x2);
+    } else {
+      packed.products = output_products(output);
+    }
     for (int colour = 0; colour < 3; ++colour) {
       packed.bias[colour] = output.bias[colour];
       packed.multiplier[colour] = output.multiplier[colour];
@@ -288,9 +278,56 @@ class Packer {
 
   // The matrices G of Winograd's algorithms, as cpu/winograd_2x2.h, cpu/winograd_4x4.h and cpu/winograd_strided.h have
   // them.
+  static constexpr int kTaps3x3[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}};  // of none
   static constexpr int kTwiceG2x2[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
   static constexpr int kG4x4[6][3] = {{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
   static constexpr int kGStrided[5][3] = {{1, 0, 0}, {0, 1, 0}, {1, 0, 1}, {0, 0, 1}, {0, 1, 0}};
+
+  // Of an output and input, a point's weight: row times g times column.
+  static int point_weight(const Convolution& conv, int output, int input, const int (&row)[3], const int (&column)[3]) {
+    const std::int8_t* g = &conv.weight[(static_cast<std::size_t>(output) * conv.inputs + input) * 9];
+    int sum = 0;
+    for (int u = 0; u < 3; ++u) {
+      for (int v = 0; v < 3; ++v) sum += row[u] * column[v] * g[3 * u + v];
+    }
+    return sum;
+  }
+
+  // The output convolution as a 1x1 convolution to (tap, colour); see kernels.h.
+  PackedConv output_products(const Convolution& output) {
+    Convolution products{.outputs = 27,
+                         .inputs = kTransformChannels,
+                         .kernel = 1,
+                         .weight = std::vector<std::int8_t>(27 * kTransformChannels),
+                         .bias = std::vector<std::int32_t>(27),
+                         .multiplier = {}};
+    for (int tap = 0; tap < 9; ++tap) {
+      for (int colour = 0; colour < 3; ++colour) {
+        for (int c = 0; c < kTransformChannels; ++c) {
+          products.weight[(tap * 3 + colour) * kTransformChannels + c] =
+              output.weight[(colour * kTransformChannels + c) * 9 + tap];
+        }
+      }
+    }
+    return conv(products, {.wide_input = true});
+  }
+  // Or the points of its G g G^T.
+  template <int kSide>
+  const std::int16_t* output_weights(const Convolution& output, const int (&G)[kSide][3]) {
+    std::vector<std::int16_t> weights;
+    for (const int (&row)[3] : G) {
+      for (int input = 0; input < output.inputs; input += 2) {
+        for (const int (&column)[3] : G) {
+          for (int colour = 0; colour < output.outputs; ++colour) {
+            for (const int c : {input, input + 1}) {
+              weights.push_back(static_cast<std::int16_t>(point_weight(output, colour, c, row, column)));
+            }
+          }
+        }
+      }
+    }
+    return copy(weights);
+  }
 
   // The points of G g G^T, point (u, v) at place(u, v). The bias is added to what they give.
   template <int kSide>
@@ -311,15 +348,10 @@ class Packer {
     std::uint8_t* weights = allocate<std::uint8_t>(static_cast<std::size_t>(packed.blocks) * packed.block_bytes);
     for (int p = 0; p < conv.outputs; ++p) {
       for (int c = 0; c < conv.inputs; ++c) {
-        const std::int8_t* g = &conv.weight[(static_cast<std::size_t>(order[p]) * conv.inputs + c) * 9];
         for (int point = 0; point < kPoints; ++point) {
-          int sum = 0;
-          for (int u = 0; u < 3; ++u) {
-            for (int v = 0; v < 3; ++v) sum += G[point / kSide][u] * G[point % kSide][v] * g[3 * u + v];
-          }
-          const int block = p / kOutputs * kPoints + place(point / kSide, point % kSide);
+          const int u = point / kSide, v = point % kSide, block = p / kOutputs * kPoints + place(u, v);
           put(weights + static_cast<std::size_t>(block) * packed.block_bytes + (c / 2 * kOutputs + p % kOutputs) * 4,
-              c % 2, 2, sum);
+              c % 2, 2, point_weight(conv, order[p], c, G[u], G[v]));
         }
       }
     }

@@ -95,7 +95,9 @@ void load_pixels(const InputPixels& image, std::int32_t row, std::int32_t first,
 inline void deliver_pixels(const std::uint8_t* __restrict rgb, std::int32_t count, const OutputPixels& out,
                            std::uint8_t* __restrict to) {
   const std::ptrdiff_t column = out.strides.column, channel = out.strides.channel;
-  if (out.grey) {
+  if (!out.grey && is_interleaved(out.strides)) {
+    std::memcpy(to, rgb, static_cast<std::size_t>(count) * kColours);
+  } else if (out.grey) {
     for (std::ptrdiff_t i = 0; i < count; ++i) {
       to[i * column] = static_cast<std::uint8_t>((2 * (rgb[3 * i] + rgb[3 * i + 1] + rgb[3 * i + 2]) + 3) / 6);
     }

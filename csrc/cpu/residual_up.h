@@ -7,7 +7,8 @@
 
 #include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
-#include "cpu/pixel_rows.h"
+#include "cpu/output_lanes.h"
+#include "cpu/output_products.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
@@ -15,6 +16,7 @@ namespace treenet::cpu::TREENET_ISA {
 // block for them: wide tiles spare that.
 inline constexpr std::int32_t kUpTileColumns = kMatrixTiles ? 384 : 768;
 inline constexpr int kUpSpan = kMatrixTiles ? 4 : kLargestSpan;
+using Output = std::conditional_t<kUsesWinograd, OutputByLanes, OutputByProducts<kUpSpan>>;  // convolution
 
 // `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
 template <class Stored, class Element, class Load, class Out>
@@ -166,8 +168,7 @@ void residual_up(const PackedResidualUp& block, const Plane& in, const Plane& ou
   } while (next_row(tile.rows, row));
 }
 
-// The last node and the output convolution. Every feature pixel is multiplied once with all nine taps (27 products); a
-// pixel is the sum of the nine neighbours' products for it.
+// The last node and the output convolution.
 inline void residual_up_output(const PackedResidualUp& block, const PackedOutput& output, const Plane& in,
                                const OutputPixels& out, const Tile& tile, void* scratch) {
   std::int32_t row;
@@ -175,41 +176,26 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
   const std::int32_t height = 2 * in.height, width = 2 * in.width;
   const std::int32_t begin = tile.column_begin >= 2 ? tile.column_begin - 2 : 0;
   const std::int32_t end = tile.column_end + 2 <= width ? tile.column_end + 2 : width;
-  const std::int32_t columns = end - begin;
+  const std::int32_t last_column = tile.column_end < out.width ? tile.column_end : out.width;
+  const std::int32_t columns = tile.column_end - tile.column_begin;
   [[maybe_unused]] const MatrixTiles tiles;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t> up(block, in, row - 1, begin, columns, arena);
-  std::int16_t* features = arena.take<std::int16_t>((columns + kBlockPixels) * kChannels);
-  // Lines of products from column begin - 1 on; nothing lies outside the image, so nothing is added there.
-  auto products = LineRing<std::int32_t, 4>::make(arena, (columns + 2 + kBlockPixels) * kChannels);
-  const bool in_place = !out.grey && is_interleaved(out.strides);
-  std::uint8_t* const rgb = arena.take<std::uint8_t>((tile.column_end - tile.column_begin) * kColours);
-
-  std::int32_t next = row - 1;
+  std::int32_t next = Output::first_line(row);
+  ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t> up(block, in, next, begin, end - begin, arena);
+  Output convolution(arena, output, end - begin, tile.column_begin - begin, columns);
+  std::uint8_t* const rgb = arena.take<std::uint8_t>(Output::rgb_length(columns));
   do {
-    for (; next <= row + 1; ++next) {
-      std::int32_t* line = products.at(next);
+    for (; next <= Output::last_line(row); ++next) {
       if (next < 0 || next >= height) {
-        fill(line, static_cast<std::ptrdiff_t>(columns + 2) * kChannels, 0);
-        continue;
+        convolution.add_outside(next);
+      } else {
+        up.row(next, convolution.features(), nullptr);
+        convolution.add(next);
       }
-      up.row(next, features, nullptr);
-      for (std::int32_t i = 0, blocks; i < columns; i += blocks * kBlockPixels) {
-        blocks = span_blocks<kUpSpan>(columns - i);
-        const std::uint8_t* tap = bytes(features + static_cast<std::ptrdiff_t>(i) * kChannels);
-        conv_span<std::int16_t, 32, kChannels * sizeof(std::int16_t)>(
-            &tap, output.products, 0, 0, blocks, line + static_cast<std::ptrdiff_t>(i + 1) * kChannels);
-      }
-      fill(line, kChannels, 0);
-      fill(line + static_cast<std::ptrdiff_t>(columns + 1) * kChannels, kChannels, 0);
     }
-    const std::int32_t last_column = tile.column_end < out.width ? tile.column_end : out.width;
-    const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(tile.column_begin - begin) * kChannels;
-    const std::int32_t count = last_column - tile.column_begin;
-    std::uint8_t* const to = out.data + row * out.strides.row + tile.column_begin * out.strides.column;
-    output_pixels(products.at(row - 1) + offset, products.at(row) + offset, products.at(row + 1) + offset, output,
-                  count, in_place ? to : rgb);
-    if (!in_place) deliver_pixels(rgb, count, out, to);
+    convolution.pixels(row, rgb);
+    deliver_pixels(rgb, last_column - tile.column_begin, out,
+                   out.data + row * out.strides.row + tile.column_begin * out.strides.column);
   } while (next_row(tile.rows, row));
 }
 

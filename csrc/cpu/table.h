@@ -23,8 +23,7 @@ inline std::size_t scratch_bytes() {
   constexpr std::int32_t kFeatures = kUpTileColumns + 4;  // columns that the output convolution reads
   constexpr std::size_t kOutput =
       ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>::scratch_bytes(kFeatures) +
-      (kFeatures + kBlockPixels) * kChannels * sizeof(std::int16_t) +
-      4 * (kFeatures + 2 + kBlockPixels) * kChannels * sizeof(std::int32_t) + kUpTileColumns * kColours + 63;
+      Output::scratch_bytes(kFeatures) + Output::rgb_length(kUpTileColumns) + 63;
   constexpr std::size_t kHyper = HyperLayer<S16>::scratch_bytes();
   constexpr std::size_t kParameters = ParametersOfStage::scratch_bytes();
   return std::max({kDown, kDownImage, kUp, kOutput, kHyper, kParameters}) + kBlocks;
