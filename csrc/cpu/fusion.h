@@ -5,8 +5,6 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-inline constexpr std::int32_t kHidden = 8;  // channels of the hidden layer
-inline constexpr std::int32_t kFusionPixels = kBlock / kHidden;
 inline constexpr std::int32_t kFusionBlock = kFusionPixels * kChannels;
 
 // Line is the type in which convolutions read a T.
@@ -60,12 +58,7 @@ class Fuser {
     const std::uint8_t* taps[2] = {as_line(p0, lines_[0]), p1 != nullptr ? as_line(p1, lines_[1]) : nullptr};
     conv_block<Line, kHidden, kChannels * sizeof(Line)>(taps, attention.local1, 0, 0, accumulators_);
     requantise_block<kHidden, false, std::uint8_t>(accumulators_, attention.local1, 0, 0, hidden_);
-    for (int i = 0; i < kFusionPixels; i += kBlockPixels) {
-      const std::uint8_t* hidden = bytes(hidden_ + i * kHidden);
-      conv_block<U8Line, 32, kHidden * sizeof(U8Line)>(&hidden, attention.local2, 0, 0, accumulators_);
-      const int at = i * kChannels;
-      blend_block(accumulators_, attention.local2.multiplier, global, task_.sigmoid, x_ + at, y_ + at, out + at);
-    }
+    blend_pixels(bytes(hidden_), attention.local2, global, task_.sigmoid, x_, y_, out);
   }
 
   static const std::uint8_t* as_line(const T* block, Line* line) {

@@ -5,16 +5,17 @@
 
 namespace treenet::cpu::TREENET_ISA {
 
-// The model's 128 bytes, two to a lane of 16 bits, in two registers: entry k is byte k % 2 of lane k / 2.
-struct SigmoidTable {
-  __m512i low, high;
+// The weights of l = 0 to 127, of 16 bits.
+struct FusionWeights {
+  __m512i parts[4];
 
-  explicit SigmoidTable(const std::uint8_t* bytes)
-      : low(_mm512_loadu_si512(bytes)), high(_mm512_loadu_si512(bytes + 64)) {}
-  __m512i look_up(__m512i k) const {
-    const __m512i lane = _mm512_permutex2var_epi16(low, _mm512_srli_epi16(k, 1), high);
-    const __m512i shift = _mm512_slli_epi16(_mm512_and_si512(k, _mm512_set1_epi16(1)), 3);
-    return _mm512_and_si512(_mm512_srlv_epi16(lane, shift), _mm512_set1_epi16(255));
+  explicit FusionWeights(const std::uint8_t* sigmoid) {
+    for (int k = 0; k < 4; ++k) parts[k] = _mm512_add_epi16(_mm512_set1_epi16(128), load_pixel(sigmoid + 32 * k));
+  }
+  __m512i look_up(__m512i l) const {
+    const __m512i low = _mm512_permutex2var_epi16(parts[0], l, parts[1]);
+    const __m512i high = _mm512_permutex2var_epi16(parts[2], l, parts[3]);
+    return _mm512_mask_blend_epi16(_mm512_test_epi16_mask(l, _mm512_set1_epi16(64)), low, high);
   }
 };
 
@@ -36,22 +37,43 @@ inline __m512i blend(__m512i weight, const std::int16_t* x, const std::int16_t* 
 }
 
 template <class T>
-inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
-                        const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
-  const SigmoidTable table(sigmoid);
-  const __m512i half = _mm512_set1_epi16(128), limit = _mm512_set1_epi16(127);
-  const PerChannel<kChannels> scale(multiplier), offset(global);
-  for (int i = 0; i < kBlock; i += kChannels) {
+inline void blend_pixels(const std::uint8_t* hidden, const PackedConv& local2, const float* global,
+                         const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
+  constexpr int kSmallerWithSign = 2;
+  const FusionWeights weights(sigmoid);
+  const __m512i one = _mm512_set1_epi16(256);
+  const __m512 limit = _mm512_set1_ps(127.0f);
+  // Packs go by 128 bits: with these outputs in each half, what they give is in order.
+  const __m512i outputs[2] = {_mm512_setr_epi32(0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27),
+                              _mm512_setr_epi32(4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)};
+  const auto of = [&](int half, const void* from) {
+    const std::uint8_t* numbers = static_cast<const std::uint8_t*>(from);
+    return _mm512_permutex2var_epi32(_mm512_loadu_si512(numbers), outputs[half], _mm512_loadu_si512(numbers + 64));
+  };
+  __m512i bias[2], low[2], high[2];  // weights of the first four hidden channels, and of the others
+  __m512 scale[2], offset[2];
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    bias[h] = of(h, local2.bias);
+    low[h] = of(h, local2.weights);
+    high[h] = of(h, local2.weights + 128);
+    scale[h] = _mm512_castsi512_ps(of(h, local2.multiplier));
+    offset[h] = _mm512_castsi512_ps(of(h, global));
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < kFusionPixels * kChannels; i += kChannels, hidden += kHidden) {
+    const __m512i first = broadcast4(hidden), second = broadcast4(hidden + 4);
     __m512i rounded[2];
 #pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) {
-      const __m512 local = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(accumulators + i + 16 * v)), scale[v]);
-      rounded[v] = round_to_pack(_mm512_add_ps(local, offset[v]));
+    for (int h = 0; h < 2; ++h) {
+      const __m512i sum = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(bias[h], first, low[h]), second, high[h]);
+      const __m512 value = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale[h]), offset[h]);
+      rounded[h] = _mm512_cvtps_epi32(_mm512_range_ps(value, limit, kSmallerWithSign));
     }
-    const __m512i l = pack(rounded[0], rounded[1]);
-    const __m512i size = table.look_up(_mm512_min_epu16(_mm512_abs_epi16(l), limit));
-    const __m512i weight = _mm512_mask_sub_epi16(_mm512_add_epi16(half, size), _mm512_movepi16_mask(l), half, size);
-    store_pixel(out + i, blend(weight, x + i, y + i));
+    const __m512i l = _mm512_packs_epi32(rounded[0], rounded[1]);
+    const __m512i weight = weights.look_up(_mm512_abs_epi16(l));
+    const __m512i of_l = _mm512_mask_sub_epi16(weight, _mm512_movepi16_mask(l), one, weight);
+    store_pixel(out + i, blend(of_l, x + i, y + i));
   }
 }
 

@@ -291,31 +291,36 @@ inline __m256i blend(__m256i weight, const std::int16_t* x, const std::int16_t* 
 }
 
 template <class T>
-inline void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
-                        const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
+inline void blend_pixels(const std::uint8_t* hidden, const PackedConv& local2, const float* global,
+                         const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
   const SigmoidTable table(sigmoid);
   const __m256i half = _mm256_set1_epi16(128), low = _mm256_set1_epi8(-127);
   const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // after packs, which go by 128 bits
-  for (int i = 0; i < kBlock; i += kChannels) {
-    __m256i rounded[4];
+  alignas(kVectorBytes) std::int32_t accumulators[kBlock];
+  for (int block = 0; block < kFusionPixels * kChannels; block += kBlock) {
+    const std::uint8_t* from = hidden + block / kChannels * kHidden * sizeof(U8Line);
+    conv_block<U8Line, kChannels, kHidden * sizeof(U8Line)>(&from, local2, 0, 0, accumulators);
+    for (int i = block; i < block + kBlock; i += kChannels) {
+      __m256i rounded[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      const __m256 local = _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i + 8 * v)),
-                                         _mm256_loadu_ps(multiplier + 8 * v));
-      rounded[v] = round_to_pack(_mm256_add_ps(local, _mm256_loadu_ps(global + 8 * v)));
-    }
-    const __m256i packed =
-        _mm256_packs_epi16(_mm256_packs_epi32(rounded[0], rounded[1]), _mm256_packs_epi32(rounded[2], rounded[3]));
-    const __m256i l = _mm256_max_epi8(_mm256_permutevar8x32_epi32(packed, in_order), low);
-    const __m256i size = table.look_up(_mm256_abs_epi8(l));
-    const __m128i sizes[2] = {_mm256_castsi256_si128(size), _mm256_extracti128_si256(size, 1)};
-    const __m128i signs[2] = {_mm256_castsi256_si128(l), _mm256_extracti128_si256(l, 1)};
+      for (int v = 0; v < 4; ++v) {
+        const __m256 local = _mm256_mul_ps(_mm256_cvtepi32_ps(load_accumulators(accumulators + i - block + 8 * v)),
+                                           _mm256_loadu_ps(local2.multiplier + 8 * v));
+        rounded[v] = round_to_pack(_mm256_add_ps(local, _mm256_loadu_ps(global + 8 * v)));
+      }
+      const __m256i packed =
+          _mm256_packs_epi16(_mm256_packs_epi32(rounded[0], rounded[1]), _mm256_packs_epi32(rounded[2], rounded[3]));
+      const __m256i l = _mm256_max_epi8(_mm256_permutevar8x32_epi32(packed, in_order), low);
+      const __m256i size = table.look_up(_mm256_abs_epi8(l));
+      const __m128i sizes[2] = {_mm256_castsi256_si128(size), _mm256_extracti128_si256(size, 1)};
+      const __m128i signs[2] = {_mm256_castsi256_si128(l), _mm256_extracti128_si256(l, 1)};
 #pragma GCC unroll 2
-    for (int h = 0; h < 2; ++h) {
-      const __m256i weight =
-          _mm256_add_epi16(half, _mm256_sign_epi16(_mm256_cvtepu8_epi16(sizes[h]), _mm256_cvtepi8_epi16(signs[h])));
-      const int at = i + 16 * h;
-      store16(out + at, blend(weight, x + at, y + at));
+      for (int h = 0; h < 2; ++h) {
+        const __m256i weight =
+            _mm256_add_epi16(half, _mm256_sign_epi16(_mm256_cvtepu8_epi16(sizes[h]), _mm256_cvtepi8_epi16(signs[h])));
+        const int at = i + 16 * h;
+        store16(out + at, blend(weight, x + at, y + at));
+      }
     }
   }
 }

@@ -144,13 +144,18 @@ void add_to_sums(const T* pixels, std::int32_t count, std::int64_t* sums) {
   }
 }
 
-// SPEC §2.7 from fl's accumulators on: out = y + ((W * (x - y) + 128) >> 8).
+// SPEC §2.7 of kFusionPixels pixels, from the hidden layer on, [pixel][kHidden]: out = y + ((W * (x - y) + 128) >> 8).
 template <class T>
-void blend_block(const std::int32_t* accumulators, const float* multiplier, const float* global,
-                 const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
-  for (int i = 0; i < kBlock; ++i) {
+void blend_pixels(const std::uint8_t* hidden, const PackedConv& local2, const float* global,
+                  const std::uint8_t* sigmoid, const T* x, const T* y, T* out) {
+  std::int32_t accumulators[kBlock];
+  for (int i = 0; i < kFusionPixels * kChannels; ++i) {
+    if (i % kBlock == 0) {
+      const std::uint8_t* from = hidden + i / kChannels * kHidden;
+      conv_block<U8Line, kChannels, kHidden * sizeof(U8Line)>(&from, local2, 0, 0, accumulators);
+    }
     const int c = i % kChannels;
-    const float local = static_cast<float>(accumulators[i]) * multiplier[c];
+    const float local = static_cast<float>(accumulators[i % kBlock]) * local2.multiplier[c];
     const std::int32_t l = round_clamped(local + global[c], -127.0f, 127.0f);
     const std::int32_t weight = l < 0 ? 128 - sigmoid[-l] : 128 + sigmoid[l];
     const std::int32_t difference = static_cast<std::int32_t>(x[i]) - y[i];

@@ -18,7 +18,8 @@ static_assert(FLT_EVAL_METHOD == 0, "needs float arithmetic in single precision,
 
 namespace treenet::cpu::TREENET_ISA {
 
-inline constexpr int kMaximumTaps = 12;  // of a convolution (the context's)
+inline constexpr int kMaximumTaps = 12;     // of a convolution (the context's)
+inline constexpr std::int32_t kHidden = 8;  // channels of an attention's hidden layer (SPEC §2.7)
 
 // Output pixels of one register tile, or of one matrix tile.
 #if defined(TREENET_MATRIX_TILES)
@@ -27,6 +28,7 @@ inline constexpr int kBlockPixels = kTileRows;
 inline constexpr int kBlockPixels = 12;
 #endif
 inline constexpr int kBlock = kBlockPixels * kChannels;
+inline constexpr std::int32_t kFusionPixels = kBlock / kHidden;  // that a fusion goes through together
 
 // Blocks that a schedule takes through its steps at a time, a span: so many, for the sake of weights and of all that
 // begins and ends with a step, and what would be less than half of it to the end of a line.
