@@ -21,7 +21,7 @@ namespace treenet::cpu::TREENET_ISA {
 // in all outputs as sums and differences, and so come first.
 template <class Out, int kStride>
 class Winograd4x4
-    : public WinogradSteps<Winograd4x4<Out, kStride>, WinogradTarget<Out, 4, kStride>, 12, 1, 2, 3, 4, 0, 5> {
+    : public WinogradSteps<Winograd4x4<Out, kStride>, WinogradTarget<Out, 4, kStride>, 16, 1, 2, 3, 4, 0, 5> {
  public:
   static constexpr int kTile = 4, kSide = 6;
   using Target = WinogradTarget<Out, kTile, kStride>;
@@ -59,7 +59,8 @@ class Winograd4x4
   // As Winograd2x2's.
   template <int kRow>
   [[gnu::always_inline]] static void use(const WinogradSums& sums, int results, int i, const Target& to) {
-    constexpr int kKeptSums = 2 * kSide, kKeptDifferences = kKeptSums + kTile, kThird = kKeptDifferences + kTile;
+    constexpr int kKeptSums = 2 * kSide, kKeptDifferences = kKeptSums + kTile, kThird = kKeptDifferences + kTile,
+                  kFourth = kThird + kTile;
     const auto m = [&](int v) __attribute__((always_inline)) { return sums.get(results + v, i); };
     const auto first = m(1), second = m(2), third = m(3), fourth = m(4);
     const auto inner = first + second, inner_difference = first - second;
@@ -79,15 +80,16 @@ class Winograd4x4
         sums.set(kThird + j, i, row[j]);
       } else if constexpr (kRow == 4) {
         const auto above = sums.get(kThird + j, i), sum = above + row[j], difference = above - row[j];
-        const auto kept_sum = sums.get(kept_sum_at, i), kept_difference = sums.get(kept_difference_at, i);
-        put(to, 1, j, i, difference - (kept_difference << 1));
-        put(to, 2, j, i, sum - kept_sum);
-        sums.set(kept_sum_at, i, sum - (kept_sum << 2));
-        sums.set(kept_difference_at, i, (difference << 1) - kept_difference);
+        sums.set(kThird + j, i, sum);
+        sums.set(kFourth + j, i, difference);
       } else if constexpr (kRow == 0) {
-        put(to, 0, j, i, sums.get(kept_sum_at, i) + row[j]);
+        const auto kept = sums.get(kept_sum_at, i), sum = sums.get(kThird + j, i);
+        put(to, 0, j, i, sum - (kept << 2) + row[j]);
+        put(to, 2, j, i, sum - kept);
       } else {
-        put(to, 3, j, i, sums.get(kept_difference_at, i) + row[j]);
+        const auto kept = sums.get(kept_difference_at, i), difference = sums.get(kFourth + j, i);
+        put(to, 1, j, i, difference - (kept << 1));
+        put(to, 3, j, i, (difference << 1) - kept + row[j]);
       }
     }
   }
