@@ -341,11 +341,11 @@ class Builder {
     const double share = !kernels_.winograd ? 1 : wide ? 4.0 / 9 : 1.0 / 4;
     (wide || kernels_.winograd ? case_.work_.s16 : case_.work_.u8) += positions * weights(conv) * share;
   }
-  // Of stride 2 and s16 in a residual block: with 25 products in place of 36, where by such an algorithm, too
+  // Of stride 2 and s16 in a residual block: with 35 products in place of 54, where by such an algorithm, too
   // (cpu/winograd_strided.h).
   void strided3x3(double positions, const Convolution& conv) {
     case_.work_.macs += positions * paper_macs(conv);
-    case_.work_.s16 += positions * weights(conv) * (kernels_.winograd ? 25.0 / 36 : 1);
+    case_.work_.s16 += positions * weights(conv) * (kernels_.winograd ? 35.0 / 54 : 1);
   }
   void normalisation(double positions, const ResidualBlock& block) {
     case_.work_.s16 += positions * static_cast<double>(block.normalisation.gamma.size());

@@ -60,9 +60,9 @@ struct Strided {
   }
 };
 
-// The same of s16 by Winograd's algorithm, in pairs of rows, which are read in the plane.
+// The same of s16 by Winograd's algorithm, several rows at a time, whose inputs are read in the plane.
 template <class Source>
-struct StridedPairs {
+struct StridedTogether {
   using Conv = WinogradStrided<std::int32_t, 1>;
   static constexpr std::int32_t blocks(std::int32_t columns) {
     return (columns / 2 + Conv::kColumns - 1) / Conv::kColumns;
@@ -71,7 +71,8 @@ struct StridedPairs {
     return blocks(columns) * Conv::kColumns * kChannels;
   }
   static constexpr std::size_t scratch_bytes(std::int32_t columns) {
-    return StridedInput::scratch_bytes() + Conv::scratch_bytes() + 2 * sizeof(std::int32_t) * row_length(columns);
+    return StridedInput::scratch_bytes() + Conv::scratch_bytes() +
+           Conv::kRows * sizeof(std::int32_t) * row_length(columns);
   }
 
   static std::uint32_t run(const Packed3x3& packed, const Source& in, void* scratch) {
@@ -83,10 +84,10 @@ struct StridedPairs {
     target.bias = packed.direct.bias;
     for (std::int32_t*& row : target.rows) row = arena.take<std::int32_t>(row_length(width));
     std::uint32_t numbers = 0;
-    for (std::int32_t row = 0; row < height; row += 2) {
+    for (std::int32_t row = 0; row < height; row += Conv::kRows) {
       input.begin(2 * row - 1, -1, blocks(width));
       if (!conv.rows(input, {&packed.winograd}, {target}, blocks(width))) return 0;  // inputs are smaller
-      for (int k = 0; k < 2 && row + k < height; ++k) {
+      for (int k = 0; k < Conv::kRows && row + k < height; ++k) {
         numbers = with_row(numbers, target.rows[k], row + k, width / 2, 0, width / 2);
       }
     }
@@ -139,7 +140,7 @@ using SubpixelU8 = Plain<std::uint8_t, U8Line, 2, kUpSpan, WidenU8<U8Line>>;
 inline std::size_t convolution_scratch_bytes(std::int32_t columns) {
   constexpr std::size_t kBlocks = 64 * kBlock * sizeof(std::int32_t);
   return std::max({StridedImage::scratch_bytes(columns), StridedS16::scratch_bytes(columns),
-                   kUsesWinograd ? StridedPairs<FeatureLines>::scratch_bytes(columns) : 0,
+                   kUsesWinograd ? StridedTogether<FeatureLines>::scratch_bytes(columns) : 0,
                    PlainS16x32::scratch_bytes(columns), SubpixelS16::scratch_bytes(columns),
                    PlainU8::scratch_bytes(columns), SubpixelU8::scratch_bytes(columns)}) +
          kBlocks;
@@ -154,7 +155,7 @@ inline std::uint32_t run_image(const PackedConv& conv, const Plane& in, void* sc
 template <class Source = FeatureLines>
 inline std::uint32_t run_s16_stride2(const Packed3x3& conv, const Plane& in, void* scratch) {
   if constexpr (kUsesWinograd) {
-    return StridedPairs<Source>::run(conv, {in}, scratch);
+    return StridedTogether<Source>::run(conv, {in}, scratch);
   } else {
     return StridedS16::run(conv.direct, {in}, scratch);
   }

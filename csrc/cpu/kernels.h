@@ -60,14 +60,22 @@ struct PackedConv {
 };
 
 // A 3x3 convolution, and its weights in Winograd's form where an instruction set has use for them: 1x1 convolutions of
-// s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16 points (winograd_2x2.h), or 25
+// s16, block n * b + p of point p to the outputs [32 b, 32 b + 32). An s16 has n = 16 points (winograd_2x2.h), or 35
 // with stride 2 (winograd_strided.h), and a u8 36 (winograd_4x4.h).
 struct Packed3x3 {
   PackedConv direct, winograd;
 };
-// The place p of point (u, v) with stride 2: those that are in the same sum follow each other.
-inline constexpr std::uint8_t kStridedPlace[5][5] = {
-    {0, 1, 4, 6, 7}, {2, 3, 5, 8, 9}, {10, 11, 12, 13, 14}, {15, 16, 19, 21, 22}, {17, 18, 20, 23, 24}};
+// The points (u, v) with stride 2: how many rows of them are in each of their sums, one after the other, and columns.
+// Those that are in the same sum follow each other, and sums go row by row.
+inline constexpr int kStridedRowParts[5] = {2, 1, 1, 1, 2}, kStridedColumnParts[3] = {2, 1, 2};
+constexpr int strided_place(int u, int v) {
+  constexpr int kColumns = kStridedColumnParts[0] + kStridedColumnParts[1] + kStridedColumnParts[2];
+  int row = 0, column = 0, first_u = 0, first_v = 0;
+  for (; u >= first_u + kStridedRowParts[row]; ++row) first_u += kStridedRowParts[row];
+  for (; v >= first_v + kStridedColumnParts[column]; ++column) first_v += kStridedColumnParts[column];
+  const int rows = kStridedRowParts[row], columns = kStridedColumnParts[column];
+  return first_u * kColumns + rows * first_v + (u - first_u) * columns + v - first_v;
+}
 
 // SPEC §2.4. `gamma` is a 1x1 convolution of s16 with beta as its bias.
 struct PackedGdn {

@@ -141,7 +141,7 @@ class Packer {
     assert(layout.wide_input && layout.input_zero_point == 0);
     Packed3x3 packed{this->conv(conv, layout), {}};
     if (winograd_) {
-      packed.winograd = winograd(conv, layout, kGStrided, [](int u, int v) { return kStridedPlace[u][v]; });
+      packed.winograd = winograd(conv, layout, kGStridedRows, kGStridedColumns, strided_place);
     }
     return packed;
   }
@@ -281,7 +281,9 @@ class Packer {
   static constexpr int kTaps3x3[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}};  // of none
   static constexpr int kTwiceG2x2[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
   static constexpr int kG4x4[6][3] = {{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
-  static constexpr int kGStrided[5][3] = {{1, 0, 0}, {0, 1, 0}, {1, 0, 1}, {0, 0, 1}, {0, 1, 0}};
+  static constexpr int kGStridedRows[7][3] = {{2, 0, 0}, {0, 2, 0}, {1, 0, -1}, {1, 0, 1},
+                                              {0, 2, 0}, {0, 0, 2}, {0, 2, 0}};
+  static constexpr int kGStridedColumns[5][3] = {{1, 0, 0}, {0, 1, 0}, {1, 0, 1}, {0, 0, 1}, {0, 1, 0}};
 
   // Of an output and input, a point's weight: row times g times column.
   static int point_weight(const Convolution& conv, int output, int input, const int (&row)[3], const int (&column)[3]) {
@@ -332,11 +334,12 @@ class Packer {
   // The points of G g G^T, point (u, v) at place(u, v). The bias is added to what they give.
   template <int kSide>
   PackedConv winograd(const Convolution& conv, const Layout& layout, const int (&G)[kSide][3]) {
-    return winograd(conv, layout, G, [](int u, int v) { return kSide * u + v; });
+    return winograd(conv, layout, G, G, [](int u, int v) { return kSide * u + v; });
   }
-  template <int kSide, class Place>
-  PackedConv winograd(const Convolution& conv, const Layout& layout, const int (&G)[kSide][3], Place place) {
-    constexpr int kPoints = kSide * kSide, kOutputs = 32;
+  template <int kRows, int kColumns, class Place>
+  PackedConv winograd(const Convolution& conv, const Layout& layout, const int (&rows)[kRows][3],
+                      const int (&columns)[kColumns][3], Place place) {
+    constexpr int kPoints = kRows * kColumns, kOutputs = 32;
     const std::vector<int> order = layout.order.empty() ? model_order(conv) : layout.order;
     PackedConv packed{};
     packed.taps = 1;
@@ -349,9 +352,9 @@ class Packer {
     for (int p = 0; p < conv.outputs; ++p) {
       for (int c = 0; c < conv.inputs; ++c) {
         for (int point = 0; point < kPoints; ++point) {
-          const int u = point / kSide, v = point % kSide, block = p / kOutputs * kPoints + place(u, v);
+          const int u = point / kColumns, v = point % kColumns, block = p / kOutputs * kPoints + place(u, v);
           put(weights + static_cast<std::size_t>(block) * packed.block_bytes + (c / 2 * kOutputs + p % kOutputs) * 4,
-              c % 2, 2, point_weight(conv, order[p], c, G[u], G[v]));
+              c % 2, 2, point_weight(conv, order[p], c, rows[u], columns[v]));
         }
       }
     }

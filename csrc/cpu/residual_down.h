@@ -89,8 +89,8 @@ class ResidualDown {
   void begin_row(std::int32_t row) {
     while (next_middle_ <= Plain::last_line(row)) {
       if constexpr (kStrided) {
-        compute_pair(next_middle_);
-        next_middle_ += 2;
+        compute_together(next_middle_);
+        next_middle_ += Strided::kRows;
       } else {
         load_input(next_middle_);
         for (Node& node : nodes_) compute_middle(node, next_middle_);
@@ -132,13 +132,14 @@ class ResidualDown {
 
  private:
   using Plain = Conv3x3<std::int16_t, std::int16_t, 1>;
-  // Whether conv1 computes lines of t in pairs by Winograd's algorithm, where its input fits it. All that an output row
-  // needs is there then, and no more: the pairs are those of an odd line and the next.
+  // Whether conv1 computes lines of t several at a time by Winograd's algorithm, where its input fits it. Some of them
+  // may be there before they are needed.
   static constexpr bool kStrided = kUsesWinograd && kLineChannels == kChannels;
-  static_assert(!kStrided || Plain::kRows == 2);
+  static constexpr int kMiddleSlots = kStrided ? 8 : 4;
   using Strided = WinogradStrided<std::int16_t, kSiblings>;
   using Input = Lines<Element, kLineChannels, 8, false>;
-  using Middle = typename Plain::template Input<4>;
+  static_assert(kMiddleSlots >= Plain::kRows + 2 + (kStrided ? Strided::kRows - 1 : 0));
+  using Middle = typename Plain::template Input<kMiddleSlots>;
   static constexpr bool kByGroups = kUsesImageGroups && kLineChannels == 4;
   static constexpr bool kPointSkip = kPointSums && kLineChannels == 4;  // the image's
   static constexpr int kFirstSpan = kLineChannels == 4 ? kDownImageSpan : kDownSpan;
@@ -224,8 +225,8 @@ class ResidualDown {
   std::int32_t middle_begin() const { return column_ == 0 ? 1 : 0; }
   std::int32_t middle_end() const { return columns_ + (column_ + columns_ == in_.width() / 2 ? 1 : 2); }
 
-  // Lines `row` and `row` + 1 of all siblings' t.
-  void compute_pair(std::int32_t row) {
+  // Lines of all siblings' t from `row` on.
+  void compute_together(std::int32_t row) {
     const std::int32_t begin = middle_begin(),
                        blocks = (middle_end() - begin + Strided::kColumns - 1) / Strided::kColumns;
     const PackedConv* convs[kSiblings];
@@ -234,15 +235,15 @@ class ResidualDown {
       const Packed3x3& conv = nodes_[i].block->conv1;
       convs[i] = &conv.winograd;
       targets[i] = {{}, conv.direct.bias, conv.direct.multiplier, conv.direct.multiplier_negative, 0};
-      for (int k = 0; k < 2; ++k) targets[i].rows[k] = nodes_[i].middle.begin(row + k) + begin * kChannels;
+      for (int k = 0; k < Strided::kRows; ++k) targets[i].rows[k] = nodes_[i].middle.begin(row + k) + begin * kChannels;
     }
     strided_input_.begin(2 * row - 1, 2 * (column_ - 1 + begin) - 1, blocks);
     const bool fit = strided_.rows(strided_input_, convs, targets, blocks);
     if (!fit) {
-      for (std::int32_t line = 2 * row - 1; line <= 2 * row + 3; ++line) load_line(line);
+      for (int u = 0; u < StridedInput::kRows; ++u) load_line(2 * row - 1 + u);
     }
     for (Node& node : nodes_) {
-      for (int k = 0; k < 2; ++k) fit ? complete_middle(node, row + k) : compute_middle(node, row + k);
+      for (int k = 0; k < Strided::kRows; ++k) fit ? complete_middle(node, row + k) : compute_middle(node, row + k);
     }
   }
 

@@ -5,6 +5,8 @@
 // numbers that lie side by side in the output line. Columns of a tile are therefore even.
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/conv3x3.h"
 #include "cpu/gdn.h"
 #include "cpu/output_lanes.h"
@@ -176,8 +178,8 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
   const std::int32_t height = 2 * in.height, width = 2 * in.width;
   const std::int32_t begin = tile.column_begin >= 2 ? tile.column_begin - 2 : 0;
   const std::int32_t end = tile.column_end + 2 <= width ? tile.column_end + 2 : width;
-  const std::int32_t last_column = tile.column_end < out.width ? tile.column_end : out.width;
   const std::int32_t columns = tile.column_end - tile.column_begin;
+  const std::int32_t wanted = std::clamp(out.width - tile.column_begin, 0, columns);  // in the image before extension
   [[maybe_unused]] const MatrixTiles tiles;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
   std::int32_t next = Output::first_line(row);
@@ -194,8 +196,7 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
       }
     }
     convolution.pixels(row, rgb);
-    deliver_pixels(rgb, last_column - tile.column_begin, out,
-                   out.data + row * out.strides.row + tile.column_begin * out.strides.column);
+    deliver_pixels(rgb, wanted, out, out.data + row * out.strides.row + tile.column_begin * out.strides.column);
   } while (next_row(tile.rows, row));
 }
 

@@ -89,9 +89,9 @@ class WinogradSums {
 
 // Where the outputs of a block of tiles go, accumulators, or activations by requantise_leaky: output (i, j) of tile t
 // is at rows[i] + (kTile * t + j) * kStride, 32 of them.
-template <class Out, int kTile, int kStride, class Activation = std::uint8_t>
+template <class Out, int kTile, int kStride, class Activation = std::uint8_t, int kTileRows = kTile>
 struct WinogradTarget {
-  Out* rows[kTile];
+  Out* rows[kTileRows];
   const std::int32_t* bias;
   const float *multiplier, *negative;  // of activations, and their zero point
   std::int32_t zero_point;

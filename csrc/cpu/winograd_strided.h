@@ -1,23 +1,31 @@
-// Winograd's algorithm for 3x3 convolutions of stride 2, for s16. Along a line, outputs 0 and 1 have taps g on inputs 0
-// to 2 and 2 to 4. Their first and last taps are a convolution of stride 1 on inputs 0, 2 and 4, for which three
-// products do instead of four, and the middle ones are on inputs 1 and 3:
+// Winograd's algorithm for 3x3 convolutions of stride 2, for s16. Along a line, output i has the first tap g0 on input
+// 2 i, the last, g2, on input 2 i + 2, and the middle one, g1, on 2 i + 1. So with the inputs of even number, e, and
+// the odd ones, o, it is a convolution of stride 1 by two taps on e, and one by a single tap on o. Of two outputs that
+// of two taps takes three products instead of four:
 //
-//   outputs 0 and 1 = A + B and B + C    A = (d0 - d2) g0 + d1 g1    B = d2 (g0 + g2)    C = (d4 - d2) g2 + d3 g1
+//   A + B and B + C    A = (e0 - e1) g0 + o0 g1    B = e1 (g0 + g2)    C = (e2 - e1) g2 + o1 g1
 //
-// So five points, d0 - d2, d1, d2, d4 - d2 and d3, go into three sums; and in both directions 25 points into nine, for
-// 2 x 2 outputs that have 36 products directly. Points are sums of four inputs at most: they fit 16 bits where inputs
-// have 14 (winograd_2x2.h). Nothing has to be divided.
+// and of three outputs, which come twice as large, four instead of six:
+//
+//   P + Q - R, Q + R + T and Q - R + S     P = (e0 - e2) 2 g0 + o0 2 g1    R = (e1 - e2) (g0 - g2)
+//                                          Q = (e1 + e2) (g0 + g2)         T = o1 2 g1    S = (e3 - e1) 2 g2 + o2 2 g1
+//
+// A tile has the first along its rows, which go into three sums, and the second along its columns, into five: 35 points
+// for 3 x 2 outputs that have 54 products directly. Points are sums of four inputs at most: they fit 16 bits where
+// inputs have 14 (winograd_2x2.h).
 #pragma once
+
+#include <iterator>
 
 #include "cpu/winograd.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
-// The inputs of a pair of rows, which are read in the plane itself: only blocks at its edges are copied. Outside they
+// The inputs of three rows, which are read in the plane itself: only blocks at its edges are copied. Outside they
 // are zero.
 class StridedInput {
  public:
-  static constexpr int kRows = 5;                                          // of inputs
+  static constexpr int kRows = 7;                                          // of inputs
   static constexpr std::int32_t kStep = 4 * kTiles, kColumns = kStep + 1;  // from block to block, and of a block
 
   static StridedInput make(Arena& arena, const Plane& in) {
@@ -70,28 +78,28 @@ class StridedInput {
   std::int16_t* zeros_ = nullptr;  // of rows outside
 };
 
-// Its outputs are accumulators or s16 activations, `Out`. Pairs of rows go by blocks of tiles, and for several
+// Its outputs are accumulators or s16 activations, `Out`. Rows go three at a time by blocks of tiles, and for several
 // convolutions of the same input at once, whose points are made once, beside the products of the block before.
 template <class Out, int kConvolutions>
 class WinogradStrided {
  public:
-  static constexpr int kTile = 2, kSide = 5;
+  static constexpr int kRows = 3, kTile = 2;                // outputs of a tile
   static constexpr std::int32_t kColumns = kTile * kTiles;  // of the output, of a block
-  using Target = WinogradTarget<Out, kTile, kChannels, std::int16_t>;
+  using Target = WinogradTarget<Out, kTile, kChannels, std::int16_t, kRows>;
 
   static WinogradStrided make(Arena& arena) {
     WinogradStrided made;
     for (std::int16_t*& points : made.points_) points = arena.take<std::int16_t>(kPoints * kTileBlock);
-    for (WinogradSums& sums : made.sums_) sums = WinogradSums(arena, kParts * kParts);
+    for (WinogradSums& sums : made.sums_) sums = WinogradSums(arena, kRowParts * kColumnParts);
     return made;
   }
   static constexpr std::size_t scratch_bytes() {
     return 2 * kPoints * kTileBlock * sizeof(std::int16_t) +
-           kConvolutions * kParts * kParts * kTileBlock * sizeof(std::int32_t);
+           kConvolutions * kRowParts * kColumnParts * kTileBlock * sizeof(std::int32_t);
   }
 
-  // A pair of rows, of blocks whose inputs are input.lines(k, lines). A convolution's target is that of the first
-  // block. False if there are inputs of more than 14 bits, and then the outputs mean nothing.
+  // kRows rows, of blocks whose inputs are input.lines(k, lines). A convolution's target is that of the first block.
+  // False if there are inputs of more than 14 bits, and then the outputs mean nothing.
   template <class Input>
   bool rows(const Input& input, const PackedConv* const (&convs)[kConvolutions], const Target (&targets)[kConvolutions],
             std::int32_t blocks) {
@@ -105,6 +113,8 @@ class WinogradStrided {
       transform<2>(next, tile);
       transform<3>(next, tile);
       transform<4>(next, tile);
+      transform<5>(next, tile);
+      transform<6>(next, tile);
     }
     for (std::int32_t k = 0; k < blocks; ++k) {
       const std::int16_t* points = points_[k % 2];
@@ -117,17 +127,19 @@ class WinogradStrided {
         const Target to = targets[i].beyond(k * kColumns);
         if (i > 0) next.points = nullptr;
         if (k > 0) {
-          step<0, true>(*convs[i], points, i, targets[i].beyond((k - 1) * kColumns), next);
+          step<kP, 2>(*convs[i], points, i, targets[i].beyond((k - 1) * kColumns), next);
         } else {
-          step<0, false>(*convs[i], points, i, to, next);
+          step<kP, kNone>(*convs[i], points, i, to, next);
         }
-        step<1, false>(*convs[i], points, i, to, next);
-        step<2, true>(*convs[i], points, i, to, next);
+        step<kR, kNone>(*convs[i], points, i, to, next);
+        step<kQ, kNone>(*convs[i], points, i, to, next);
+        step<kT, 0>(*convs[i], points, i, to, next);
+        step<kS, 1>(*convs[i], points, i, to, next);
       }
     }
     for (int i = 0; i < kConvolutions; ++i) {
       for (int element = 0; element < kTileBlock; element += WinogradSums::kElements) {
-        use<1>(sums_[i], element, targets[i].beyond((blocks - 1) * kColumns));
+        use<2>(sums_[i], element, targets[i].beyond((blocks - 1) * kColumns));
       }
     }
     std::uint16_t seen = 0;
@@ -136,38 +148,26 @@ class WinogradStrided {
   }
 
  private:
-  static constexpr int kPoints = kSide * kSide;
-  static constexpr int kParts = 3;               // A, B and C
-  static constexpr int kOf[kParts] = {2, 1, 2};  // how many points are in each, one after the other
-  static constexpr int kFirst[kParts] = {0, kOf[0], kOf[0] + kOf[1]};
+  enum RowPart { kP, kR, kQ, kT, kS, kRowParts };
+  static constexpr int kColumnParts = 3;  // A, B and C
+  static_assert(std::size(kStridedRowParts) == kRowParts && std::size(kStridedColumnParts) == kColumnParts);
+  static constexpr int kPointRows = StridedInput::kRows, kPointColumns = 5, kPoints = kPointRows * kPointColumns;
+  static constexpr int kFirstRow[kRowParts] = {0, 2, 3, 4, 5}, kFirstColumn[kColumnParts] = {0, 2, 3};
+  static constexpr int kNone = -1;
   static constexpr int kSites = 4;  // places for other work beside a point
-
-  // Whether kStridedPlace has the points of a sum together, and sums row by row.
-  static constexpr bool follow_each_other() {
-    int next = 0;
-    for (int row = 0; row < kParts; ++row) {
-      for (int part = 0; part < kParts; ++part) {
-        for (int u = kFirst[row]; u < kFirst[row] + kOf[row]; ++u) {
-          for (int v = kFirst[part]; v < kFirst[part] + kOf[part]; ++v) {
-            if (kStridedPlace[u][v] != next++) return false;
-          }
-        }
-      }
-    }
-    return next == kPoints;
-  }
 
   // The block whose points are to be made, if they are.
   struct Next {
-    const std::int16_t* lines[kSide];
+    const std::int16_t* lines[kPointRows];
     std::int16_t* points;
   };
 
-  // Row u of the points of a tile. On its way the bits of one of the five lines are seen, and its next block asked for.
+  // Row u of the points of a tile. On its way the bits of one of the lines are seen, and its next block asked for.
   template <int u>
   [[gnu::always_inline]] void transform(const Next& next, int tile) {
     using Points = Vector<std::uint16_t>::Type;
-    constexpr int kElements = Vector<std::int16_t>::kElements, kSeen = u == 3 ? 4 : u == 4 ? 3 : u;
+    constexpr int kElements = Vector<std::int16_t>::kElements;
+    constexpr int kSeen = u == 3 ? 4 : u == 4 ? 3 : u == 5 ? 6 : u == 6 ? 5 : u;
 #pragma GCC unroll 2
     for (int channel = 0; channel < kChannels; channel += kElements) {
       const auto at = [&](int of, int v) __attribute__((always_inline)) {
@@ -181,14 +181,16 @@ class WinogradStrided {
         return reinterpret_cast<Points>(values);
       };
       const auto d = [&](int v) __attribute__((always_inline)) -> Points {
-        if constexpr (u == 0) return line(0, v) - line(2, v);
+        if constexpr (u == 0) return line(0, v) - line(4, v);
         if constexpr (u == 1) return line(1, v);
-        if constexpr (u == 2) return line(2, v);
-        if constexpr (u == 3) return line(4, v) - line(2, v);
+        if constexpr (u == 2) return line(2, v) - line(4, v);
+        if constexpr (u == 3) return line(2, v) + line(4, v);
         if constexpr (u == 4) return line(3, v);
+        if constexpr (u == 5) return line(6, v) - line(2, v);
+        if constexpr (u == 6) return line(5, v);
       };
       const auto put = [&](int v, Points point) __attribute__((always_inline)) {
-        auto* const to = next.points + kStridedPlace[u][v] * kTileBlock + tile * kChannels + channel;
+        auto* const to = next.points + strided_place(u, v) * kTileBlock + tile * kChannels + channel;
         store_vector<std::uint16_t>(reinterpret_cast<std::uint16_t*>(to), point);
       };
       const Points middle = d(2);
@@ -203,52 +205,59 @@ class WinogradStrided {
     }
   }
 
-  // The products of row kRow of the sums. Beside them, the outputs that the rows before make possible, if kUses: after
-  // the last row those of the first line, and beside the first row those of the second line of the block before; and a
-  // part of the next block's points.
-  template <int kRow, bool kUses>
+  // The products of a row of the sums. Beside them line kUsed of the outputs, which the rows before make possible,
+  // those of the block before beside the first row; and a part of the next block's points.
+  template <RowPart kRow, int kUsed>
   [[gnu::noinline]] void step(const PackedConv& conv, const std::int16_t* points, int convolution, const Target& to,
                               const Next& next) {
     const WinogradSums& sums = sums_[convolution];
-    static_assert(follow_each_other());
-    constexpr int kRowPoints = kOf[kRow] * kSide, kUnits = (kTiles + kRowPoints - 1) / kRowPoints;  // tiles a point
+    constexpr int kOfRow = kStridedRowParts[kRow], kRowPoints = kOfRow * kPointColumns;
+    constexpr int kUnits = (kTiles + kRowPoints - 1) / kRowPoints;  // tiles a point
     constexpr int kHalf = kChannels / 2;
     int begin = 0;
-    for (int part = 0; part < kParts; ++part) {
-      const int place = kStridedPlace[kFirst[kRow]][kFirst[part]];
+    for (int part = 0; part < kColumnParts; ++part) {
+      const int place = strided_place(kFirstRow[kRow], kFirstColumn[part]);
+      const int count = kOfRow * kStridedColumnParts[part];
       conv_points<kSites>(
-          points + place * kTileBlock, conv, place, sums.at(kParts * kRow + part),
+          points + place * kTileBlock, conv, place, sums.at(kColumnParts * kRow + part),
           [&](int k) __attribute__((always_inline)) {
             const int site = k % kSites;
             const int first = (begin + k / kSites) * kUnits;
             for (int tile = first; tile < first + kUnits && tile < kTiles; ++tile) {
               if (site % 2 == 0) {
                 if (next.points == nullptr) continue;
-                if (kRow == 0) site == 0 ? transform<0>(next, tile) : transform<1>(next, tile);
-                if (kRow == 1 && site == 0) transform<2>(next, tile);
-                if (kRow == 2) site == 0 ? transform<3>(next, tile) : transform<4>(next, tile);
-              } else if constexpr (kUses) {
+                if (site == 0) transform<kFirstRow[kRow]>(next, tile);
+                if constexpr (kOfRow == 2) {
+                  if (site == 2) transform<kFirstRow[kRow] + 1>(next, tile);
+                }
+              } else if constexpr (kUsed != kNone) {
                 const int i = tile * kChannels + (site == 1 ? 0 : kHalf);
 #pragma GCC unroll 2
-                for (int more = 0; more < kHalf; more += WinogradSums::kElements) use<kRow == 0>(sums, i + more, to);
+                for (int more = 0; more < kHalf; more += WinogradSums::kElements) use<kUsed>(sums, i + more, to);
               }
             }
           },
-          kOf[kRow] * kOf[part]);
-      begin += kOf[kRow] * kOf[part];
+          count);
+      begin += count;
     }
   }
 
   // Line i of the outputs, of elements from `element` on.
   template <int i>
   [[gnu::always_inline]] static void use(const WinogradSums& sums, int element, const Target& to) {
-    WinogradSums::Sum of[kParts];
+    WinogradSums::Sum of[kColumnParts];
 #pragma GCC unroll 3
-    for (int part = 0; part < kParts; ++part) {
-      of[part] = sums.get(kParts * i + part, element) + sums.get(kParts * (i + 1) + part, element);
+    for (int part = 0; part < kColumnParts; ++part) {
+      const auto sum = [&](RowPart row)
+                           __attribute__((always_inline)) { return sums.get(kColumnParts * row + part, element); };
+      if constexpr (i == 0) of[part] = sum(kP) + sum(kQ) - sum(kR);
+      if constexpr (i == 1) of[part] = sum(kT) + sum(kQ) + sum(kR);
+      if constexpr (i == 2) of[part] = sum(kS) + sum(kQ) - sum(kR);
     }
 #pragma GCC unroll 2
-    for (int j = 0; j < kTile; ++j) to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(of[j] + of[j + 1]));
+    for (int j = 0; j < kTile; ++j) {
+      to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(of[j] + of[j + 1]) >> 1);
+    }
   }
 
   std::int16_t* points_[2] = {};  // of a block and the next
