@@ -340,7 +340,7 @@ inline void gain_pixel(const std::int16_t* in, const float* gain, std::int16_t* 
   }
 }
 
-// The pairs of channels of the convolution for the image (output_lanes.h), half of them at a time.
+// Half of the pairs at a time.
 inline void pixels_to_lanes(const std::int16_t* pixels, std::ptrdiff_t stride, std::int32_t* to, std::int16_t* seen) {
   __m256i bits = _mm256_load_si256(reinterpret_cast<const __m256i*>(seen));
 #pragma GCC unroll 2

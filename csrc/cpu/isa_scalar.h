@@ -2,8 +2,8 @@
 //
 // A block is kBlock int32 accumulators, [kBlockPixels][32 outputs], [kBlockPixels / 2][64] or [4 kBlockPixels][8]; see
 // kernels.h. Every primitive is exactly the arithmetic of SPEC §2, element by element. Those of Winograd's algorithms,
-// of GDN in parts and of the image by groups, which it has no use for, have their contract in winograd.h, gdn.h and
-// conv_image.h.
+// of GDN in parts, of the image by groups and of the output in lanes, which it has no use for, have their contract in
+// winograd.h, gdn.h, conv_image.h and output_lanes.h.
 #pragma once
 
 #include <cmath>

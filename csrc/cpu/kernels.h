@@ -1,11 +1,11 @@
 // The kernel table: what every instruction set provides, and the packed parameters that kernels read.
 //
 // An operation is written once, as a template over primitives: its schedule of lines and tiles is in residual_down.h,
-// residual_up.h (with input_lines.h, conv3x3.h, conv_image.h, winograd*.h and gdn.h), fusion.h, hyper.h, parameters.h
-// or latent_rows.h. The primitives (a block of a convolution, its requantisation, GDN, blending; channels' symbols) are
-// written once for each instruction set, in isa_*.h, symbols_*.h and other files that end with its name; AMX has those
-// of AVX-512, and convolutions of its own in conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp joins the two
-// and is, beside benchmarks of its parts, the only file compiled with that instruction set's flags.
+// residual_up.h (with input_lines.h, conv3x3.h, conv_image.h, winograd*.h, gdn.h and output_*.h), fusion.h, hyper.h,
+// parameters.h or latent_rows.h. The primitives (a block of a convolution, its requantisation, GDN, blending; channels'
+// symbols) are written once for each instruction set, in isa_*.h, symbols_*.h and other files that end with its name;
+// AMX has those of AVX-512, and convolutions of its own in conv_tiles.h, by products of matrix_tiles.h. kernels_*.cpp
+// joins the two and is, beside benchmarks of its parts, the only file compiled with that instruction set's flags.
 //
 // This header is included by all of them, so it holds plain data only: no inline function whose copy from one file
 // could end up in another.
@@ -65,17 +65,28 @@ struct PackedConv {
 struct Packed3x3 {
   PackedConv direct, winograd;
 };
-// The points (u, v) with stride 2: how many rows of them are in each of their sums, one after the other, and columns.
-// Those that are in the same sum follow each other, and sums go row by row.
+// With stride 2, how many rows of points are in each of their sums, one after the other, and columns; and the place of
+// point (u, v): those that are in the same sum follow each other, and sums go row by row.
 inline constexpr int kStridedRowParts[5] = {2, 1, 1, 1, 2}, kStridedColumnParts[3] = {2, 1, 2};
-constexpr int strided_place(int u, int v) {
-  constexpr int kColumns = kStridedColumnParts[0] + kStridedColumnParts[1] + kStridedColumnParts[2];
-  int row = 0, column = 0, first_u = 0, first_v = 0;
-  for (; u >= first_u + kStridedRowParts[row]; ++row) first_u += kStridedRowParts[row];
-  for (; v >= first_v + kStridedColumnParts[column]; ++column) first_v += kStridedColumnParts[column];
-  const int rows = kStridedRowParts[row], columns = kStridedColumnParts[column];
-  return first_u * kColumns + rows * first_v + (u - first_u) * columns + v - first_v;
-}
+struct StridedPlaces {
+  std::uint8_t of[7][5];
+};
+inline constexpr StridedPlaces kStridedPlaces = [] {
+  StridedPlaces places{};
+  std::uint8_t next = 0;
+  int first_u = 0;
+  for (const int rows : kStridedRowParts) {
+    int first_v = 0;
+    for (const int columns : kStridedColumnParts) {
+      for (int u = first_u; u < first_u + rows; ++u) {
+        for (int v = first_v; v < first_v + columns; ++v) places.of[u][v] = next++;
+      }
+      first_v += columns;
+    }
+    first_u += rows;
+  }
+  return places;
+}();
 
 // SPEC §2.4. `gamma` is a 1x1 convolution of s16 with beta as its bias.
 struct PackedGdn {

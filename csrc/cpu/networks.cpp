@@ -88,8 +88,9 @@ std::vector<Networks::Features> Networks::analysis_levels(const InputPixels& ima
   const bool by_bands = trace == nullptr && (go_by_bands(bytes(0), bytes(1)) || bytes(0) + bytes(1) > kAnalysisAtOnce);
   constexpr int kLeaves = kLevels - 1;
   while (levels[kLeaves].done < height(kLeaves)) {
-    // Row i needs rows 2i - 3 to 2i + 3 of the level above; of two that are computed together (conv3x3.h) both do, and
-    // the next band begins with an even row.
+    // Row i is made from rows 2i - 3 to 2i + 3 of the level above. Two rows are computed together (conv3x3.h), and with
+    // what they are made from up to two more lines of t (residual_down.h): rows up to 2i + 7 are read. The next band
+    // begins with an even row.
     std::array<int, kLevels> end;
     end[kLeaves] = by_bands ? std::min(height(kLeaves), levels[kLeaves].done + kAnalysisBand) : height(kLeaves);
     for (int k = kLeaves; k > 0; --k) end[k - 1] = std::min(height(k - 1), 2 * end[k] + 8);

@@ -3,7 +3,8 @@
 // has lanes, one a lane, and all go along them together; so neighbours in a row are in neighbouring registers. A lane
 // has two channels of a pixel, a pair, which a product of s16 takes at once.
 //
-// It has 12 products of registers a pixel, where the shifted sum of nine pixels' products has 32.
+// With 512 bits a pixel takes 12 products of registers, and by the shifted sum of nine pixels' products 32; twice as
+// many with 256.
 #pragma once
 
 #include <algorithm>

@@ -141,7 +141,8 @@ class Packer {
     assert(layout.wide_input && layout.input_zero_point == 0);
     Packed3x3 packed{this->conv(conv, layout), {}};
     if (winograd_) {
-      packed.winograd = winograd(conv, layout, kGStridedRows, kGStridedColumns, strided_place);
+      packed.winograd =
+          winograd(conv, layout, kGStridedRows, kGStridedColumns, [](int u, int v) { return kStridedPlaces.of[u][v]; });
     }
     return packed;
   }

@@ -137,7 +137,9 @@ class ResidualDown {
   static constexpr bool kStrided = kUsesWinograd && kLineChannels == kChannels;
   static constexpr int kMiddleSlots = kStrided ? 8 : 4;
   using Strided = WinogradStrided<std::int16_t, kSiblings>;
-  using Input = Lines<Element, kLineChannels, 8, false>;
+  static constexpr int kInputSlots = 8;
+  static_assert(!kStrided || kInputSlots >= StridedInput::kRows);
+  using Input = Lines<Element, kLineChannels, kInputSlots, false>;
   static_assert(kMiddleSlots >= Plain::kRows + 2 + (kStrided ? Strided::kRows - 1 : 0));
   using Middle = typename Plain::template Input<kMiddleSlots>;
   static constexpr bool kByGroups = kUsesImageGroups && kLineChannels == 4;

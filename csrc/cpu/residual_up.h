@@ -18,7 +18,7 @@ namespace treenet::cpu::TREENET_ISA {
 // block for them: wide tiles spare that.
 inline constexpr std::int32_t kUpTileColumns = kMatrixTiles ? 384 : 768;
 inline constexpr int kUpSpan = kMatrixTiles ? 4 : kLargestSpan;
-using Output = std::conditional_t<kUsesWinograd, OutputByLanes, OutputByProducts<kUpSpan>>;  // convolution
+using OutputConvolution = std::conditional_t<kUsesWinograd, OutputByLanes, OutputByProducts<kUpSpan>>;
 
 // `Stored` is the input plane's type, `Element` its type in a line, `Out` the output's type.
 template <class Stored, class Element, class Load, class Out>
@@ -182,12 +182,12 @@ inline void residual_up_output(const PackedResidualUp& block, const PackedOutput
   const std::int32_t wanted = std::clamp(out.width - tile.column_begin, 0, columns);  // in the image before extension
   [[maybe_unused]] const MatrixTiles tiles;
   Arena arena{static_cast<std::uint8_t*>(scratch)};
-  std::int32_t next = Output::first_line(row);
+  std::int32_t next = OutputConvolution::first_line(row);
   ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t> up(block, in, next, begin, end - begin, arena);
-  Output convolution(arena, output, end - begin, tile.column_begin - begin, columns);
-  std::uint8_t* const rgb = arena.take<std::uint8_t>(Output::rgb_length(columns));
+  OutputConvolution convolution(arena, output, end - begin, tile.column_begin - begin, columns);
+  std::uint8_t* const rgb = arena.take<std::uint8_t>(OutputConvolution::rgb_length(columns));
   do {
-    for (; next <= Output::last_line(row); ++next) {
+    for (; next <= OutputConvolution::last_line(row); ++next) {
       if (next < 0 || next >= height) {
         convolution.add_outside(next);
       } else {

@@ -23,7 +23,7 @@ inline std::size_t scratch_bytes() {
   constexpr std::int32_t kFeatures = kUpTileColumns + 4;  // columns that the output convolution reads
   constexpr std::size_t kOutput =
       ResidualUp<std::uint8_t, U8Line, WidenU8<U8Line>, std::int16_t>::scratch_bytes(kFeatures) +
-      Output::scratch_bytes(kFeatures) + Output::rgb_length(kUpTileColumns) + 63;
+      OutputConvolution::scratch_bytes(kFeatures) + OutputConvolution::rgb_length(kUpTileColumns) + 63;
   constexpr std::size_t kHyper = HyperLayer<S16>::scratch_bytes();
   constexpr std::size_t kParameters = ParametersOfStage::scratch_bytes();
   return std::max({kDown, kDownImage, kUp, kOutput, kHyper, kParameters}) + kBlocks;

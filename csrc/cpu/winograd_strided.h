@@ -190,7 +190,7 @@ class WinogradStrided {
         if constexpr (u == 6) return line(5, v);
       };
       const auto put = [&](int v, Points point) __attribute__((always_inline)) {
-        auto* const to = next.points + strided_place(u, v) * kTileBlock + tile * kChannels + channel;
+        auto* const to = next.points + kStridedPlaces.of[u][v] * kTileBlock + tile * kChannels + channel;
         store_vector<std::uint16_t>(reinterpret_cast<std::uint16_t*>(to), point);
       };
       const Points middle = d(2);
@@ -216,7 +216,7 @@ class WinogradStrided {
     constexpr int kHalf = kChannels / 2;
     int begin = 0;
     for (int part = 0; part < kColumnParts; ++part) {
-      const int place = strided_place(kFirstRow[kRow], kFirstColumn[part]);
+      const int place = kStridedPlaces.of[kFirstRow[kRow]][kFirstColumn[part]];
       const int count = kOfRow * kStridedColumnParts[part];
       conv_points<kSites>(
           points + place * kTileBlock, conv, place, sums.at(kColumnParts * kRow + part),

@@ -54,10 +54,11 @@ constexpr int kHeight = 10, kWidth = 38;  // of the input
 
 std::vector<std::uint8_t> pixels(const PackedModel& packed, const KernelTable& kernels,
                                  std::vector<std::uint8_t> numbers, int columns, std::vector<int> starts) {
-  constexpr int height = 2 * kHeight, width = 2 * kWidth;
+  const int in_width = static_cast<int>(numbers.size()) / (kHeight * kChannels);
+  const int height = 2 * kHeight, width = 2 * in_width;
   std::vector<std::uint8_t> rgb(std::size_t{3} * height * width);
   const OutputPixels out{rgb.data(), height, width, {3 * width, 3, 1}, false};
-  const Plane in{numbers.data(), kHeight, kWidth, kChannels};
+  const Plane in{numbers.data(), kHeight, in_width, kChannels};
   starts.push_back(height);
   in_tiles(kernels, width, std::min(columns, kernels.up_tile_columns), starts, [&](const Tile& tile, void* scratch) {
     kernels.residual_up_output(packed.synthesis[3][0], packed.output, in, out, tile, scratch);
@@ -65,8 +66,8 @@ std::vector<std::uint8_t> pixels(const PackedModel& packed, const KernelTable& k
   return rgb;
 }
 
-void same_everywhere(float size, const std::function<int(std::size_t)>& input) {
-  std::vector<std::uint8_t> numbers(std::size_t{kHeight} * kWidth * kChannels);
+void same_everywhere(float size, const std::function<int(std::size_t)>& input, int width = kWidth) {
+  std::vector<std::uint8_t> numbers(static_cast<std::size_t>(kHeight) * width * kChannels);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::uint8_t>(input(i));
   const auto expected = pixels(packed_for(*kernels_scalar, size), *kernels_scalar, numbers, 384, {0});
   CHECK(std::set<std::uint8_t>(expected.begin(), expected.end()).size() > 2);
@@ -84,7 +85,9 @@ int end_of_bytes(std::mt19937& random) { return random() % 2 != 0 ? 255 : 0; }
 TEST("features at both ends of 14 bits") {
   for (const float size : {64.0f, 8191 / 128.0f}) {
     std::mt19937 random(1);
-    same_everywhere(size, [&](std::size_t) { return end_of_bytes(random); });
+    for (const int width : {kWidth, 8, 3, 1}) {
+      same_everywhere(size, [&](std::size_t) { return end_of_bytes(random); }, width);
+    }
   }
 }
 
