@@ -274,7 +274,7 @@ class Builder {
   template <class Kernel>
   void rows(int height, int width, int tile_columns, Kernel kernel) {
     case_.run_ = [height, tiling = Tiling(width, tile_columns, parts_.kernels.block_pixels), kernel] {
-      RowSharing sharing(tiling.across, 0, height, 1);
+      RowSharing sharing(tiling.across, 0, height, 1, 1);
       for (int index; sharing.begin(0, index);) kernel(tiling.tile(index, {&sharing, 0}));
     };
   }

@@ -67,9 +67,12 @@ BufferPool::Lease BufferPool::take(std::size_t size, Purpose purpose) {
     if (purpose == Purpose::kWork) {
       // The smallest that fits without wasting more than it holds.
       std::size_t best = free_.size();
+      const auto rank = [&](std::size_t i) {
+        return std::pair(free_[i].buffer.size(), free_[i].from != std::this_thread::get_id());
+      };
       for (std::size_t i = 0; i < free_.size(); ++i) {
-        const std::size_t have = free_[i].size();
-        if (have >= size && have <= 2 * size && (best == free_.size() || have < free_[best].size())) best = i;
+        const std::size_t have = free_[i].buffer.size();
+        if (have >= size && have <= 2 * size && (best == free_.size() || rank(i) <= rank(best))) best = i;
       }
       if (best != free_.size()) return lease(remove(best), purpose, false);
     }
@@ -86,7 +89,7 @@ BufferPool::Lease BufferPool::take(std::size_t size, Purpose purpose) {
 void BufferPool::gather_pages(std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = free_.size(); i-- > 0 && pages_.is_usable() && pages_.bytes() < bytes;) {
-    if (free_[i].is_mapping()) keep_pages(remove(i));
+    if (free_[i].buffer.is_mapping()) keep_pages(remove(i));
   }
 }
 
@@ -122,7 +125,7 @@ void BufferPool::give_back(AlignedBuffer buffer, Purpose purpose, std::size_t gi
   if (is_work && (!buffer.is_mapping() || (given == 0 && supplied == buffer.mapped_bytes()))) {
     try {
       const std::size_t bytes = buffer.held_bytes();
-      free_.push_back(std::move(buffer));
+      free_.push_back({std::move(buffer), std::this_thread::get_id()});
       kept_ += bytes;
     } catch (const std::bad_alloc&) {
       // Without room to remember it, the buffer is freed instead of kept.
@@ -148,9 +151,8 @@ BufferPool::Lease BufferPool::lease(AlignedBuffer buffer, Purpose purpose, bool 
 }
 
 AlignedBuffer BufferPool::remove(std::size_t i) noexcept {
-  AlignedBuffer buffer = std::move(free_[i]);
-  free_[i] = std::move(free_.back());
-  free_.pop_back();
+  AlignedBuffer buffer = std::move(free_[i].buffer);
+  free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(i));
   kept_ -= buffer.held_bytes();
   return buffer;
 }
@@ -161,8 +163,8 @@ void BufferPool::keep_pages(AlignedBuffer buffer) noexcept {
 
 void BufferPool::settle(std::size_t limit) noexcept {
   while (kept_ > limit) {
-    const auto largest =
-        std::max_element(free_.begin(), free_.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    const auto largest = std::max_element(
+        free_.begin(), free_.end(), [](const Kept& a, const Kept& b) { return a.buffer.size() < b.buffer.size(); });
     keep_pages(remove(static_cast<std::size_t>(largest - free_.begin())));
   }
   pages_.trim(most_in_use_ - std::min(most_in_use_, kept_));

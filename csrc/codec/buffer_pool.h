@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -66,7 +67,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
 
   explicit BufferPool(std::size_t kept_bytes) : kept_limit_(kept_bytes) {}
 
-  // At least `size` bytes, contents arbitrary.
+  // At least `size` bytes, contents arbitrary; if it can, what this thread gave back, which its core's cache may have.
   Lease take(std::size_t size, Purpose purpose = Purpose::kWork);
 
   // Frees all that is kept, and forgets how much was in use.
@@ -90,7 +91,11 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   const Origin origin_;  // a forked child allocates and frees, and leaves the lock alone
   std::mutex mutex_;
   std::size_t kept_limit_;
-  std::vector<AlignedBuffer> free_;
+  struct Kept {
+    AlignedBuffer buffer;
+    std::thread::id from;
+  };
+  std::vector<Kept> free_;
   std::size_t kept_ = 0;          // bytes that they hold
   std::size_t large_in_use_ = 0;  // bytes that leased mappings hold for work
   std::size_t most_in_use_ = 0;   // the most of that since the last release

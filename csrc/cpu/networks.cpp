@@ -8,12 +8,20 @@
 namespace treenet::cpu {
 namespace {
 
-// Of images that go by bands.
-constexpr int kSynthesisBand = 512;  // rows of a level's output
-constexpr int kAnalysisBand = 64;    // rows of the leaves
-// Bytes of features beyond which the analysis does in any case: bands are in a cache from one level to the next, and so
-// are the pages that they write, which are those of rows that are done.
-constexpr std::size_t kAnalysisAtOnce = std::size_t{96} << 20;
+constexpr int kSynthesisBand = 512;  // rows of a level's output, of images that go by bands
+
+// Rows of the leaves in a band of the analysis, which are even. A band begins with lines that the one before has had,
+// too, so it is not to be short; a long one takes memory, and is in no cache on its way from level to level. The
+// levels' windows together are to take two thirds of what is kept: the root's take three eighths, each further level's
+// half as many.
+int analysis_band(int rows, int width, std::size_t kept_bytes) {
+  constexpr int kStep = 8, kMost = 96;
+  const std::size_t root_bytes =
+      (static_cast<std::size_t>(width) << (2 * kLevels - 2)) * kChannels * size_of(DType::kI16);
+  const int fitting = static_cast<int>(std::min<std::size_t>(kept_bytes / 8 * 3 / root_bytes, kMost));
+  const int bands = (rows + std::max(fitting, kStep) - 1) / std::max(fitting, kStep);
+  return ((rows + bands - 1) / bands + kStep - 1) / kStep * kStep;
+}
 
 }  // namespace
 
@@ -30,8 +38,13 @@ Networks::Networks(const Model& model, const std::string& isa, int threads, std:
 template <class Task>
 void Networks::share_rows(int groups, int begin_row, int end_row, int width, int tile_columns, Task task) {
   const Tiling tiling(width, tile_columns, kernels_.block_pixels);
-  RowSharing sharing(groups * tiling.across, begin_row, end_row, threads_.threads());
-  threads_.run(threads_.threads(), [&](std::int64_t i) {
+  const int tiles = groups * tiling.across, workers = threads_.threads();
+  // Each worker is to have a tile of a band. With matrix tiles, whose products leave most of the time to the memory,
+  // those that went down the same rows side by side took 4 to 8 % longer; other products do not show it, and save the
+  // lines above a second band, 1 %.
+  const int bands = kernels_.matrix_tiles ? workers : (workers + tiles - 1) / tiles;
+  RowSharing sharing(tiles, begin_row, end_row, workers, bands);
+  threads_.run(workers, [&](std::int64_t i) {
     const int worker = static_cast<int>(i);
     for (int index; sharing.begin(worker, index);) {
       task(index / tiling.across, tiling.tile(index % tiling.across, {&sharing, worker}), worker);
@@ -39,11 +52,10 @@ void Networks::share_rows(int groups, int begin_row, int end_row, int width, int
   });
 }
 
-Networks::Level Networks::begin_level(int nodes, DType dtype, int height, int width) {
+template <class Make>
+Networks::Level Networks::begin_level(int nodes, Make make) {
   Level level;
-  for (int node = 0; node < nodes; ++node) {
-    level.outputs.push_back({Tensor(*buffers_, dtype, height, width, kChannels, Tensor::Supply::kByRows)});
-  }
+  for (int node = 0; node < nodes; ++node) level.outputs.push_back({make()});
   level.partial.resize(static_cast<std::size_t>(threads_.threads() * nodes));
   return level;
 }
@@ -53,10 +65,7 @@ void Networks::run_rows(Level& level, int end, int group, int tile_columns, Task
   static_assert(sizeof(Sums) == kChannels * sizeof(std::int64_t));  // kernels have a group's one after the other
   const int nodes = static_cast<int>(level.outputs.size());
   std::vector<Plane> planes;
-  for (Features& output : level.outputs) {
-    output.tensor.supply_rows(end);
-    planes.push_back(plane(output.tensor));
-  }
+  for (const Features& output : level.outputs) planes.push_back(plane(output.tensor));
   share_rows(nodes / group, level.done, end, planes[0].width, tile_columns,
              [&](int index, const Tile& tile, int worker) {
                const int node = index * group;
@@ -82,21 +91,25 @@ std::vector<Networks::Features> Networks::analysis_levels(const InputPixels& ima
   std::array<Level, kLevels> levels;
   const auto height = [&](int k) { return image.whole_height >> (k + 1); };
   const auto width = [&](int k) { return image.whole_width >> (k + 1); };
-  const auto bytes = [&](int k) {
-    return (std::size_t{1} << k) * height(k) * width(k) * kChannels * size_of(DType::kI16);
-  };
-  const bool by_bands = trace == nullptr && (go_by_bands(bytes(0), bytes(1)) || bytes(0) + bytes(1) > kAnalysisAtOnce);
   constexpr int kLeaves = kLevels - 1;
+  // A trace is of the whole.
+  const int band = trace != nullptr ? height(kLeaves) : analysis_band(height(kLeaves), width(kLeaves), kept_bytes_);
+  // Row i is made from rows 2i - 3 to 2i + 3 of the level above. Two rows are computed together (conv3x3.h), and with
+  // what they are made from up to two more lines of t (residual_down.h): rows up to 2i + 7 are read. The next band
+  // begins with an even row, and reads rows from that of the level above less four on.
+  constexpr int kBelow = 8, kAbove = 4;
   while (levels[kLeaves].done < height(kLeaves)) {
-    // Row i is made from rows 2i - 3 to 2i + 3 of the level above. Two rows are computed together (conv3x3.h), and with
-    // what they are made from up to two more lines of t (residual_down.h): rows up to 2i + 7 are read. The next band
-    // begins with an even row.
     std::array<int, kLevels> end;
-    end[kLeaves] = by_bands ? std::min(height(kLeaves), levels[kLeaves].done + kAnalysisBand) : height(kLeaves);
-    for (int k = kLeaves; k > 0; --k) end[k - 1] = std::min(height(k - 1), 2 * end[k] + 8);
+    end[kLeaves] = std::min(height(kLeaves), levels[kLeaves].done + band);
+    for (int k = kLeaves; k > 0; --k) end[k - 1] = std::min(height(k - 1), 2 * end[k] + kBelow);
     for (int k = 0; k < kLevels; ++k) {
       if (levels[k].done == end[k]) continue;  // the upper levels may be whole before the leaves
-      if (levels[k].done == 0) levels[k] = begin_level(1 << k, DType::kI16, height(k), width(k));
+      if (levels[k].done == 0) {
+        // The first band has most rows; later ones what they need of the one before.
+        const int rows = k == kLeaves ? height(k) : std::min(height(k), end[k] + kAbove);
+        levels[k] = begin_level(
+            1 << k, [&] { return Tensor::window(*buffers_, DType::kI16, height(k), width(k), kChannels, rows); });
+      }
       run_rows(levels[k], end[k], k == 0 ? 1 : 2,
                k == 0 ? kernels_.down_image_tile_columns : kernels_.down_tile_columns,
                [&](int node, const Plane* outs, const Tile& tile, std::int64_t* sums, void* scratch) {
@@ -111,10 +124,11 @@ std::vector<Networks::Features> Networks::analysis_levels(const InputPixels& ima
       }
       if (k == 0) continue;
       std::vector<Features>& inputs = levels[k - 1].outputs;
-      for (Features& input : inputs) {
-        if (by_bands) input.tensor.give_rows(2 * end[k] - 8);
+      if (end[k] == height(k)) {
+        inputs.clear();
+      } else {
+        for (Features& input : inputs) input.tensor.move_down(2 * end[k] - kAbove, end[k - 1]);
       }
-      if (end[k] == height(k)) inputs.clear();
     }
   }
   return end_level(std::move(levels[kLeaves]));
@@ -178,11 +192,14 @@ std::vector<Networks::Features> Networks::synthesis_level(int level, std::vector
                       : synthesis_reads_wide(level) ? kernels_.residual_up_s16_s16
                                                     : kernels_.residual_up_u8_s16;
   const int height = 2 * inputs[0].tensor.height, width = 2 * inputs[0].tensor.width;
-  Level running = begin_level(nodes, wide ? DType::kI16 : DType::kU8, height, width);
+  Level running = begin_level(nodes, [&] {
+    return Tensor(*buffers_, wide ? DType::kI16 : DType::kU8, height, width, kChannels, Tensor::Supply::kByRows);
+  });
   const auto bytes_of = [](const std::vector<Features>& all) { return all.size() * all[0].tensor.bytes(); };
   const bool by_bands = go_by_bands(bytes_of(inputs), bytes_of(running.outputs));
   while (running.done < height) {
     const int end = by_bands ? std::min(height, running.done + kSynthesisBand) : height;
+    for (Features& output : running.outputs) output.tensor.supply_rows(end);
     run_rows(running, end, 1, kernels_.up_tile_columns,
              [&](int node, const Plane* out, const Tile& tile, std::int64_t* sums, void* scratch) {
                kernel(packed_.synthesis[level][node], plane(inputs[node].tensor), *out, tile, sums, scratch);

@@ -23,9 +23,9 @@ inline void add(Sums& to, const Sums& sums) {
 // One image at a time goes through; any number of them may do so at once.
 class Networks {
  public:
-  // What is kept for the next call in any case, which is all that 12 megapixels need. The features of images of more
-  // than 22 megapixels, which would not fit, go through by bands of rows, of which one makes room for the next; in the
-  // analysis those of smaller images do so, too (networks.cpp).
+  // What is kept for the next call in any case, which is all that 12 megapixels need. So that the features of larger
+  // images fit, they go by bands of rows: through all levels of the analysis, and through one of the synthesis, if what
+  // it reads and writes is more than that, as it is from 22 megapixels on.
   static constexpr std::size_t kKeptBytes = std::size_t{512} << 20;
 
   // The model has to outlive them. Throws Error(kBackend) if `isa` is not usable here.
@@ -79,7 +79,9 @@ class Networks {
     std::vector<Sums> partial;  // of the workers, each of all nodes
     int done = 0;
   };
-  Level begin_level(int nodes, DType dtype, int height, int width);
+  // Each of the nodes' outputs is what `make` makes.
+  template <class Make>
+  Level begin_level(int nodes, Make make);
   // task(node, outs, tile, sums, scratch) writes a tile of the outputs of a group of so many nodes, from `node` on, and
   // adds to their sums.
   template <class Task>

@@ -36,11 +36,11 @@ std::uint64_t RowSharing::Part::packed() const {
   return std::uint64_t{tile} << (2 * kRowBits) | std::uint64_t{next} << kRowBits | end;
 }
 
-RowSharing::RowSharing(int tiles, int begin, int end, int workers)
+RowSharing::RowSharing(int tiles, int begin, int end, int workers, int bands)
     : tiles_(tiles),
       begin_(begin),
       end_(end),
-      bands_(std::clamp((end - begin) / kFewestRows, 1, workers)),
+      bands_(std::clamp((end - begin) / kFewestRows, 1, bands)),
       whole_(std::int64_t{tiles} * bands_, workers),
       slots_(workers) {}
 

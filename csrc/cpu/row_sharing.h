@@ -2,8 +2,7 @@
 //
 // A worker streams down a tile, and to begin anywhere costs it the lines above. So each takes tiles as wholes as far as
 // a band of rows goes, its own before others', and hands the lower half of one over only when another has nothing left
-// to do. There are as many bands as workers, or fewer where these would have few rows. They are for the memory: workers
-// that go down the same rows side by side take longer.
+// to do.
 #pragma once
 
 #include <atomic>
@@ -27,8 +26,9 @@ struct Tiling {
 
 class RowSharing {
  public:
-  // Rows [begin, end) of tiles 0 .. tiles - 1. At most 65536 rows, 2^20 tiles and 1024 workers.
-  RowSharing(int tiles, int begin, int end, int workers);
+  // Rows [begin, end) of tiles 0 .. tiles - 1, by `bands` bands, or fewer where these would have few rows. At most
+  // 65536 rows, 2^20 tiles and 1024 workers.
+  RowSharing(int tiles, int begin, int end, int workers, int bands);
 
   // Gives `worker` a tile, or what another leaves it of one; the rows come from `next`. False if nothing is left.
   bool begin(int worker, int& tile);

@@ -59,9 +59,10 @@ inline Bytes image(int height, int width, unsigned seed = 0) {
   return pixels;
 }
 
-inline Bytes encode(const Codec& codec, const Bytes& pixels, int height, int width, int quality) {
+inline Bytes encode(const Codec& codec, const Bytes& pixels, int height, int width, int quality,
+                    Trace* trace = nullptr) {
   const ImageView view = ImageView::dense(pixels.data(), height, width);
-  return codec.encode({&view, 1}, quality, false)[0];
+  return codec.encode({&view, 1}, quality, false, {.trace = trace})[0];
 }
 
 inline ParsedStream parse(const Bytes& stream) { return {parse_header(stream, kNoLimit), stream}; }

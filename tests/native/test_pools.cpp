@@ -1,6 +1,6 @@
-// A forked child can use pools whose locks another thread held as the process forked. What runs here while the process
-// forks, and in the children, allocates nothing that the parent's threads allocate too: the address sanitizer's
-// allocator is itself not safe to fork before LLVM 18 (github.com/llvm/llvm-project/pull/75290).
+// Pools of buffers and threads. A forked child can use those whose locks another thread held as the process forked.
+// What runs here while it forks, and in the children, allocates nothing that the parent's threads allocate too: the
+// address sanitizer's allocator is itself not safe to fork before LLVM 18 (github.com/llvm/llvm-project/pull/75290).
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +52,23 @@ TEST("a forked child takes and gives back buffers") {
     const auto first = pool->take(64), second = pool->take(64);  // which the two threads then pass back and forth
   }
   CHECK_EQUAL(good_children([&] { pool->take(64); }), kForks);
+}
+
+TEST("a thread is given what it gave back last, if there is something that does as well") {
+  const auto pool = std::make_shared<BufferPool>(1 << 20);
+  const auto address = [](const BufferPool::Lease& lease) { return lease.as<void>(); };
+  const void *first, *second;
+  {
+    auto a = pool->take(640), b = pool->take(640);
+    first = address(a);
+    second = address(b);
+    {
+      const auto earlier = std::move(a);
+    }
+  }
+  CHECK(address(pool->take(640)) == second);
+  std::thread([&] { CHECK(address(pool->take(640)) == second); }).join();
+  CHECK(address(pool->take(640)) == first);
 }
 
 TEST("a forked child runs loops, and loops inside them") {

@@ -1,7 +1,9 @@
 // Every row of every tile comes to one worker, in ascending order and without gaps, however workers hurry or wait.
 #include <atomic>
 #include <cstdint>
+#include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -18,8 +20,8 @@ struct Outcome {
 
 // `pace(worker)` is called for each row.
 template <class Pace>
-Outcome share(int tiles, int rows, int workers, Pace pace, int begin = 0) {
-  RowSharing sharing(tiles, begin, begin + rows, workers);
+Outcome share(int tiles, int rows, int workers, int bands, Pace pace, int begin = 0) {
+  RowSharing sharing(tiles, begin, begin + rows, workers, bands);
   std::vector<std::atomic<int>> seen(static_cast<std::size_t>(tiles) * rows);
   std::atomic<bool> in_order{true};
   std::atomic<int> parts{0};
@@ -51,39 +53,44 @@ TEST("each row is computed once, in order") {
   for (const int workers : {1, 2, 3, 8}) {
     for (const int rows : {1, 2, 7, 16, 17, 333, 65536}) {
       for (const int tiles : {1, 3, 20}) {
-        const Outcome outcome = share(tiles, rows, workers, [](int) {});
-        CHECK(outcome.each_once);
-        CHECK(outcome.in_order);
+        for (const int bands : {1, workers}) {
+          const Outcome outcome = share(tiles, rows, workers, bands, [](int) {});
+          CHECK(outcome.each_once);
+          CHECK(outcome.in_order);
+        }
       }
     }
   }
 }
 
 TEST("rows may begin anywhere") {
-  CHECK(share(3, 100, 2, [](int) {}, 65000).each_once);
+  CHECK(share(3, 100, 2, 2, [](int) {}, 65000).each_once);
 }
 
 TEST("one worker takes whole tiles") {
-  CHECK_EQUAL(share(5, 100, 1, [](int) {}).parts, 5);
+  CHECK_EQUAL(share(5, 100, 1, 1, [](int) {}).parts, 5);
 }
 
-TEST("workers have bands of their own where these have rows enough, and as many tiles of them as each other") {
+TEST("workers begin with bands of their own where there are some that have rows enough, and with other tiles else") {
   struct Case {
-    int workers, rows;
+    int workers, rows, bands;
     std::vector<std::int32_t> first_rows;  // by worker
   };
-  for (const Case& c : {Case{2, 1000, {100, 600}},
-                        {2, 31, {100, 100}},
-                        {3, 48, {100, 116, 132}},
-                        {4, 40, {100, 100, 120, 120}},
-                        {2, 35, {100, 116}}}) {
-    RowSharing sharing(4, 100, 100 + c.rows, c.workers);
+  for (const Case& c : {Case{2, 1000, 2, {100, 600}},
+                        {2, 1000, 1, {100, 100}},
+                        {2, 31, 2, {100, 100}},
+                        {3, 48, 3, {100, 116, 132}},
+                        {4, 40, 4, {100, 100, 120, 120}},
+                        {2, 35, 2, {100, 116}}}) {
+    RowSharing sharing(4, 100, 100 + c.rows, c.workers, c.bands);
+    std::set<std::pair<int, std::int32_t>> begun;  // tiles and their rows
     for (int worker = 0; worker < c.workers; ++worker) {
       int tile;
       std::int32_t row;
       CHECK(sharing.begin(worker, tile));
       CHECK(next_row({&sharing, worker}, row));
       CHECK_EQUAL(row, c.first_rows[worker]);
+      CHECK(begun.insert({tile, row}).second);
     }
   }
 }
@@ -91,7 +98,7 @@ TEST("workers have bands of their own where these have rows enough, and as many 
 TEST("a worker with nothing to do takes over from one that is slow") {
   // Nobody ends before the other has begun: the first waits at its first row until the other has had one.
   std::atomic<int> begun[2] = {0, 0};
-  const Outcome outcome = share(1, 1000, 2, [&](int worker) {
+  const Outcome outcome = share(1, 1000, 2, 1, [&](int worker) {
     begun[worker] = 1;
     while (begun[1 - worker] == 0) std::this_thread::yield();
   });
@@ -118,7 +125,7 @@ TEST("tiles cover the columns, in whole blocks but for the last, and none is emp
 }
 
 TEST("too few rows are not shared") {
-  RowSharing sharing(1, 0, 7, 2);
+  RowSharing sharing(1, 0, 7, 2, 1);
   int tile = -1;
   CHECK(sharing.begin(0, tile));
   CHECK(!sharing.begin(1, tile));

@@ -20,7 +20,7 @@ inline void in_tiles(const KernelTable& kernels, int width, int columns, const s
   std::generate_n(scratch.as<std::uint32_t>(), kernels.scratch_bytes() / 4, std::ref(random));
   const Tiling tiling(width, columns, kernels.block_pixels);
   for (std::size_t part = 0; part + 1 < bounds.size(); ++part) {
-    RowSharing sharing(tiling.across, bounds[part], bounds[part + 1], 1);
+    RowSharing sharing(tiling.across, bounds[part], bounds[part + 1], 1, 1);
     for (int index; sharing.begin(0, index);) task(tiling.tile(index, {&sharing, 0}), scratch.as<void>());
   }
 }
