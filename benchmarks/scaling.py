@@ -9,15 +9,19 @@ compared is of the same minute of a machine that others share. As some processes
 they live, by where their memory lies, all of it is done with several, and memory is the largest one's. The first call
 of each, which finds its memory, is kept apart. It needs 3 GB of memory, and for `--large`, which adds 100 megapixels,
 10 GB.
+
+What two cores give at most is measured, too: two processes, each with a loop that shares nothing and needs no memory,
+beside one of them alone.
 """
 
 import argparse
+import hashlib
 import multiprocessing
 import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -35,6 +39,9 @@ PROCESSES, TURNS = 3, 3
 CALLS = {"Kodak": 10, "1080p": 5, "12 MP": 3, "100 MP": 1}
 """Of each process in a turn."""
 LARGE = "100 MP"
+LOOP = "loop"
+"""The task of the loop's rows, of which a call takes about as long as compressing 12 megapixels."""
+LOOP_CALLS, LOOP_LENGTH = 3, 3_500_000
 
 
 def memory(status: str, field: str) -> int:
@@ -63,6 +70,19 @@ def serve(connection: Connection, task: str, path: Path, threads: int) -> None:
     status = Path("/proc/self/status")
     memory(status.read_text(), "VmHWM")
     before = memory(status.read_text(), "VmRSS")
+    answer(connection, work)
+    peak = memory(status.read_text(), "VmHWM")
+    connection.send({"isa": codec.isa, "bytes": peak - before, "peak": peak})
+
+
+def serve_loop(connection: Connection) -> None:
+    """A loop that needs registers alone, as often as it is told each time, until it is told zero."""
+    answer(connection, lambda: hashlib.pbkdf2_hmac("sha256", b"treenet", b"fast", LOOP_LENGTH))
+    connection.send({})
+
+
+def answer(connection: Connection, work: Callable[[], object]) -> None:
+    """Says how many seconds each call took, until none is asked for."""
     connection.send("ready")
     while calls := connection.recv():
         seconds = []
@@ -71,8 +91,6 @@ def serve(connection: Connection, task: str, path: Path, threads: int) -> None:
             work()
             seconds.append(time.perf_counter() - begin)
         connection.send(seconds)
-    peak = memory(status.read_text(), "VmHWM")
-    connection.send({"isa": codec.isa, "bytes": peak - before, "peak": peak})
 
 
 class EndedError(Exception):
@@ -80,13 +98,13 @@ class EndedError(Exception):
 
 
 class Case:
-    """A task on a file in a process of its own."""
+    """What serves a connection in a process of its own."""
 
-    def __init__(self, name: str, task: str, path: Path, threads: int) -> None:
+    def __init__(self, name: str, target: Callable[..., None], *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")
         self.name = name
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=serve, args=(other, task, path, threads), daemon=True)
+        self.process = context.Process(target=target, args=(other, *arguments), daemon=True)
         self.process.start()
         other.close()
 
@@ -98,15 +116,18 @@ class Case:
             self.process.join()
             raise EndedError(f"the process of {self.name} ended with exit status {self.process.exitcode}") from error
 
-    def wait(self) -> None:
-        """Until it is ready."""
-        with self.alive():
-            self.connection.recv()
-
-    def ask(self, calls: int) -> Any:
+    def begin(self, calls: int) -> None:
         with self.alive():
             self.connection.send(calls)
+
+    def wait(self) -> Any:
+        """Until it is ready, or has done what it was asked for."""
+        with self.alive():
             return self.connection.recv()
+
+    def ask(self, calls: int) -> Any:
+        self.begin(calls)
+        return self.wait()
 
     def end(self) -> dict[str, Any]:
         """What memory it took."""
@@ -115,19 +136,24 @@ class Case:
         return found
 
 
-def take_turns(rows: list[dict[str, Any]], files: list[Path], quick: bool) -> None:
-    """Adds what processes of all cases measure."""
+def take_turns(rows: list[dict[str, Any]], files: list[Path], loops: list[dict[str, Any]], quick: bool) -> None:
+    """Adds what processes of all cases, and of the loop, measure."""
     cases = []
     for row, file in zip(rows, files, strict=True):
         name = f"{row['size']}, {row['task']}, {row['threads']} threads"
-        cases.append(Case(name, row["task"], file, row["threads"]))
-    for case in cases:
+        cases.append(Case(name, serve, row["task"], file, row["threads"]))
+    loop_cases = [Case("a loop", serve_loop) for _ in range(max(THREADS))]
+    for case in (*cases, *loop_cases):
         case.wait()
     for row, case in zip(rows, cases, strict=True):
         row["first"] += case.ask(1)
     for _ in range(1 if quick else TURNS):
         for row, case in zip(rows, cases, strict=True):
             row["turns"].append(statistics.median(case.ask(1 if quick else CALLS[row["size"]])))
+        for row in loops:
+            row["turns"].append(loop_seconds(loop_cases[: row["threads"]], 1 if quick else LOOP_CALLS))
+    for case in loop_cases:
+        case.end()
     for row, case in zip(rows, cases, strict=True):
         found = case.end()
         row["isa"] = found["isa"]
@@ -135,8 +161,16 @@ def take_turns(rows: list[dict[str, Any]], files: list[Path], quick: bool) -> No
             row[key] = max(row.get(key, 0), found[key])
 
 
+def loop_seconds(cases: list[Case], calls: int) -> float:
+    """What a loop takes if so many are run at once."""
+    for case in cases:
+        case.begin(calls)
+    medians: list[float] = [statistics.median(case.wait()) for case in cases]
+    return max(medians) / len(cases)
+
+
 def measure(path: Path | None, large: bool = False, quick: bool = False) -> list[dict[str, Any]]:
-    """A result for each size, task and number of threads: `seconds` is the median of the turns."""
+    """A result for each size, task and number of threads: `seconds` is the median of the turns. At last the loop's."""
     rows: list[dict[str, Any]] = []
     files = []
     with tempfile.TemporaryDirectory() as folder:
@@ -152,11 +186,12 @@ def measure(path: Path | None, large: bool = False, quick: bool = False) -> list
                     row = {"size": size, "width": width, "height": height, "task": task, "threads": threads}
                     rows.append({**row, "first": [], "turns": []})
                     files.append(file)
+        loops: list[dict[str, Any]] = [{"task": LOOP, "threads": threads, "turns": []} for threads in THREADS]
         rounds = 1 if quick else PROCESSES
         for i in range(rounds):
             print(f"scaling: processes {i + 1} of {rounds} take turns", flush=True)
-            take_turns(rows, files, quick)
-    return [{**row, "seconds": statistics.median(row["turns"])} for row in rows]
+            take_turns(rows, files, loops, quick)
+    return [{**row, "seconds": statistics.median(row["turns"])} for row in (*rows, *loops)]
 
 
 def main() -> None:
@@ -166,6 +201,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
     arguments = parser.parse_args()
     for row in measure(arguments.image, arguments.large, arguments.quick):
+        if row["task"] == LOOP:
+            print(f"a loop, {row['threads']} at once: {row['seconds']:.2f} s each")
+            continue
         print(
             f"{row['size']}, {row['task']}, {row['threads']} threads: "
             f"{1e9 * row['seconds'] / (row['width'] * row['height']):.0f} ns and "

@@ -125,8 +125,12 @@ def _millions(row: Record) -> str:
 
 
 def scaling(record: Record) -> str:
-    """Time and memory a pixel, each also as a multiple of 1080p's; times are compared turn by turn."""
-    rows = {(row["task"], row["size"], row["threads"]): row for row in record["results"]}
+    """Time and memory a pixel, each also as a multiple of 1080p's; times are compared turn by turn.
+
+    At last, if it was measured, what several processes get out of the cores that share nothing.
+    """
+    loops = [row for row in record["results"] if row["task"] == "loop"]
+    rows = {(row["task"], row["size"], row["threads"]): row for row in record["results"] if row not in loops}
     threads = sorted({threads for _, _, threads in rows})
     header = ["", *(f"time a pixel, {_threads(count)}" for count in threads), "speed-up"]
     header += [*(f"memory a pixel, {_threads(count)}" for count in threads), "peak of the process"]
@@ -145,6 +149,10 @@ def scaling(record: Record) -> str:
             memory.append(f"{row['bytes'] / pixels(row):.1f} bytes{of_memory}")
         peak = f"{max(row['peak'] for row in here) / 1e6:.0f} MB"
         lines.append([f"{task}, {size}", *times, f"{turn_by_turn(here[0], here[-1]):.2f}", *memory, peak])
+    if loops:
+        speed_up = f"{turn_by_turn(loops[0], loops[-1]):.2f}"
+        blank = [""] * len(threads)
+        lines.append([f"a loop in {loops[-1]['threads']} processes", *blank, speed_up, *blank, ""])
     isa = record["results"][0]["isa"]
     return markdown.table(header, lines) + f"\n\nMedians with `{isa}`; in brackets, of 1080p's. {caption(record)}"
 

@@ -145,6 +145,14 @@ def test_scaling(tables):
         "| decompress, 12 MP | 220.0 ns (1.10x) | 150.0 ns (1.00x) | 2.20 "
         "| 10.0 bytes (0.50x) | 21.0 bytes (1.00x) | 253 MB |"
     )
+    assert lines[4] == ""
+    loops = [
+        {"task": "loop", "threads": 1, "turns": [1.0, 2.0, 1.0]},
+        {"task": "loop", "threads": 2, "turns": [0.5, 1.0, 1.0]},
+    ]
+    with_loops = tables.scaling({**HEADER, "results": [*rows, *loops]}).splitlines()
+    assert with_loops[:4] == lines[:4]
+    assert with_loops[4] == "| a loop in 2 processes |  |  | 2.00 |  |  |  |"
 
 
 def test_turn_by_turn(benchmark_script):

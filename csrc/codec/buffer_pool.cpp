@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <new>
+#include <tuple>
 
 // GCC has a macro of its own, older versions of Clang a feature.
 #if defined(__has_feature)
@@ -68,11 +69,12 @@ BufferPool::Lease BufferPool::take(std::size_t size, Purpose purpose) {
       // The smallest that fits without wasting more than it holds.
       std::size_t best = free_.size();
       const auto rank = [&](std::size_t i) {
-        return std::pair(free_[i].buffer.size(), free_[i].from != std::this_thread::get_id());
+        const bool own = free_[i].from == std::this_thread::get_id();
+        return std::tuple(free_[i].buffer.size(), !own, own ? free_.size() - i : i);
       };
       for (std::size_t i = 0; i < free_.size(); ++i) {
         const std::size_t have = free_[i].buffer.size();
-        if (have >= size && have <= 2 * size && (best == free_.size() || rank(i) <= rank(best))) best = i;
+        if (have >= size && have <= 2 * size && (best == free_.size() || rank(i) < rank(best))) best = i;
       }
       if (best != free_.size()) return lease(remove(best), purpose, false);
     }

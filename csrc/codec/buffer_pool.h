@@ -67,7 +67,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
 
   explicit BufferPool(std::size_t kept_bytes) : kept_limit_(kept_bytes) {}
 
-  // At least `size` bytes, contents arbitrary; if it can, what this thread gave back, which its core's cache may have.
+  // At least `size` bytes, contents arbitrary. Of buffers that do as well, the one that this thread gave back last,
+  // which its core's cache may have, or else the one that others have missed longest.
   Lease take(std::size_t size, Purpose purpose = Purpose::kWork);
 
   // Frees all that is kept, and forgets how much was in use.
@@ -95,7 +96,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
     AlignedBuffer buffer;
     std::thread::id from;
   };
-  std::vector<Kept> free_;
+  std::vector<Kept> free_;        // in the order in which they came back
   std::size_t kept_ = 0;          // bytes that they hold
   std::size_t large_in_use_ = 0;  // bytes that leased mappings hold for work
   std::size_t most_in_use_ = 0;   // the most of that since the last release

@@ -10,19 +10,6 @@ namespace {
 
 constexpr int kSynthesisBand = 512;  // rows of a level's output, of images that go by bands
 
-// Rows of the leaves in a band of the analysis, which are even. A band begins with lines that the one before has had,
-// too, so it is not to be short; a long one takes memory, and is in no cache on its way from level to level. The
-// levels' windows together are to take two thirds of what is kept: the root's take three eighths, each further level's
-// half as many.
-int analysis_band(int rows, int width, std::size_t kept_bytes) {
-  constexpr int kStep = 8, kMost = 96;
-  const std::size_t root_bytes =
-      (static_cast<std::size_t>(width) << (2 * kLevels - 2)) * kChannels * size_of(DType::kI16);
-  const int fitting = static_cast<int>(std::min<std::size_t>(kept_bytes / 8 * 3 / root_bytes, kMost));
-  const int bands = (rows + std::max(fitting, kStep) - 1) / std::max(fitting, kStep);
-  return ((rows + bands - 1) / bands + kStep - 1) / kStep * kStep;
-}
-
 }  // namespace
 
 Networks::Networks(const Model& model, const std::string& isa, int threads, std::size_t kept_bytes)
@@ -40,7 +27,7 @@ void Networks::share_rows(int groups, int begin_row, int end_row, int width, int
   const Tiling tiling(width, tile_columns, kernels_.block_pixels);
   const int tiles = groups * tiling.across, workers = threads_.threads();
   // Each worker is to have a tile of a band. With matrix tiles, whose products leave most of the time to the memory,
-  // those that went down the same rows side by side took 4 to 8 % longer; other products do not show it, and save the
+  // workers that went down the same rows side by side took 4 to 8 % longer; with others it does not show, and saves the
   // lines above a second band, 1 %.
   const int bands = kernels_.matrix_tiles ? workers : (workers + tiles - 1) / tiles;
   RowSharing sharing(tiles, begin_row, end_row, workers, bands);
@@ -88,29 +75,22 @@ Tensor Networks::apply_gain(const Tensor& in, const float* gain) {
 }
 
 std::vector<Networks::Features> Networks::analysis_levels(const InputPixels& image, Trace* trace) {
-  std::array<Level, kLevels> levels;
-  const auto height = [&](int k) { return image.whole_height >> (k + 1); };
-  const auto width = [&](int k) { return image.whole_width >> (k + 1); };
   constexpr int kLeaves = kLevels - 1;
-  // A trace is of the whole.
-  const int band = trace != nullptr ? height(kLeaves) : analysis_band(height(kLeaves), width(kLeaves), kept_bytes_);
-  // Row i is made from rows 2i - 3 to 2i + 3 of the level above. Two rows are computed together (conv3x3.h), and with
-  // what they are made from up to two more lines of t (residual_down.h): rows up to 2i + 7 are read. The next band
-  // begins with an even row, and reads rows from that of the level above less four on.
-  constexpr int kBelow = 8, kAbove = 4;
-  while (levels[kLeaves].done < height(kLeaves)) {
-    std::array<int, kLevels> end;
-    end[kLeaves] = std::min(height(kLeaves), levels[kLeaves].done + band);
-    for (int k = kLeaves; k > 0; --k) end[k - 1] = std::min(height(k - 1), 2 * end[k] + kBelow);
+  const int leaf_height = image.whole_height >> kLevels, leaf_width = image.whole_width >> kLevels;
+  const AnalysisBands bands = trace != nullptr ? AnalysisBands::whole(leaf_height, leaf_width)
+                                               : AnalysisBands(leaf_height, leaf_width, kept_bytes_);
+  std::array<Level, kLevels> levels;
+  while (levels[kLeaves].done < leaf_height) {
+    const AnalysisBands::Ends ends = bands.after(levels[kLeaves].done);
     for (int k = 0; k < kLevels; ++k) {
-      if (levels[k].done == end[k]) continue;  // the upper levels may be whole before the leaves
+      if (levels[k].done == ends[k]) continue;  // the upper levels may be whole before the leaves
       if (levels[k].done == 0) {
-        // The first band has most rows; later ones what they need of the one before.
-        const int rows = k == kLeaves ? height(k) : std::min(height(k), end[k] + kAbove);
-        levels[k] = begin_level(
-            1 << k, [&] { return Tensor::window(*buffers_, DType::kI16, height(k), width(k), kChannels, rows); });
+        levels[k] = begin_level(1 << k, [&] {
+          return Tensor::window(*buffers_, DType::kI16, bands.height(k), leaf_width << (kLeaves - k), kChannels,
+                                bands.window(k));
+        });
       }
-      run_rows(levels[k], end[k], k == 0 ? 1 : 2,
+      run_rows(levels[k], ends[k], k == 0 ? 1 : 2,
                k == 0 ? kernels_.down_image_tile_columns : kernels_.down_tile_columns,
                [&](int node, const Plane* outs, const Tile& tile, std::int64_t* sums, void* scratch) {
                  const PackedResidualDown* const blocks = &packed_.analysis[k][node];
@@ -122,16 +102,26 @@ std::vector<Networks::Features> Networks::analysis_levels(const InputPixels& ima
         const std::string name = "analysis.level" + std::to_string(k) + "." + std::to_string(node);
         record(*trace, name, levels[k].outputs[node].tensor);
       }
-      if (k == 0) continue;
-      std::vector<Features>& inputs = levels[k - 1].outputs;
-      if (end[k] == height(k)) {
-        inputs.clear();
-      } else {
-        for (Features& input : inputs) input.tensor.move_down(2 * end[k] - kAbove, end[k - 1]);
-      }
+      if (k > 0 && ends[k] == bands.height(k)) levels[k - 1].outputs.clear();
     }
+    move_down(levels, ends);
   }
   return end_level(std::move(levels[kLeaves]));
+}
+
+void Networks::move_down(std::array<Level, kLevels>& levels, const AnalysisBands::Ends& ends) {
+  struct Move {
+    Tensor* window;
+    int first, end;
+  };
+  std::vector<Move> moves;
+  for (int k = 0; k < kLevels - 1; ++k) {
+    for (Features& output : levels[k].outputs) {
+      moves.push_back({&output.tensor, AnalysisBands::first_needed(k, ends), ends[k]});
+    }
+  }
+  threads_.run(static_cast<std::int64_t>(moves.size()),
+               [&](std::int64_t i) { moves[i].window->move_down(moves[i].first, moves[i].end); });
 }
 
 Latents Networks::analyse(const InputPixels& image, int quality, Trace* trace) {

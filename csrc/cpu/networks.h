@@ -8,6 +8,7 @@
 
 #include "codec/geometry.h"
 #include "codec/thread_pool.h"
+#include "cpu/analysis_bands.h"
 #include "cpu/packed_model.h"
 #include "cpu/tensor.h"
 
@@ -23,9 +24,9 @@ inline void add(Sums& to, const Sums& sums) {
 // One image at a time goes through; any number of them may do so at once.
 class Networks {
  public:
-  // What is kept for the next call in any case, which is all that 12 megapixels need. So that the features of larger
-  // images fit, they go by bands of rows: through all levels of the analysis, and through one of the synthesis, if what
-  // it reads and writes is more than that, as it is from 22 megapixels on.
+  // What is kept for the next call in any case, which is all that 12 megapixels need. So that the features of large
+  // images fit, they go by bands of rows: through all levels of the analysis (AnalysisBands), and through a level of
+  // the synthesis if what it reads and writes is more than is kept, as it is from 22 megapixels on.
   static constexpr std::size_t kKeptBytes = std::size_t{512} << 20;
 
   // The model has to outlive them. Throws Error(kBackend) if `isa` is not usable here.
@@ -91,8 +92,10 @@ class Networks {
     return input_bytes + output_bytes > kept_bytes_;
   }
 
-  // The outputs of the analysis' leaves. Of large images, bands of rows go through all levels.
+  // The outputs of the analysis' leaves.
   std::vector<Features> analysis_levels(const InputPixels& image, Trace* trace);
+  // After a band with these ends: the upper levels' windows to what later ones need.
+  void move_down(std::array<Level, kLevels>& levels, const AnalysisBands::Ends& ends);
   // The outputs of a level's residual blocks. Of large images, gives the memory of its inputs back on the way.
   std::vector<Features> synthesis_level(int level, std::vector<Features> inputs, Trace* trace);
 

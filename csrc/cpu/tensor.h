@@ -35,11 +35,13 @@ class Tensor {
     return lease_.as<T>();
   }
   std::size_t bytes() const { return elements() * size_of(dtype); }
-  // The address of row 0. It lies before a window's memory once that has moved down.
-  std::uint8_t* row_0() const { return as<std::uint8_t>() - bytes_above(first_); }
+  // Where row 0 is, or would be: before a window's memory, which as() gives, once that has moved down.
+  std::uint8_t* row_0() const {
+    return reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(as<void>()) - bytes_above(first_));
+  }
   // Moves a window down to begin with row `first`, of what it has keeping rows [first, end).
   void move_down(int first, int end) {
-    std::memmove(as<void>(), row_0() + bytes_above(first), bytes_above(end) - bytes_above(first));
+    std::memmove(as<void>(), as<std::uint8_t>() + bytes_above(first - first_), bytes_above(end - first));
     first_ = first;
   }
   // Has the pool put pages that it has under the rows above `end`, which are written next.

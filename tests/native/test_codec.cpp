@@ -55,10 +55,10 @@ TEST("all latents coded, and none") {
   }
 }
 
-// With little kept all images go by bands, as large ones do, and these have more rows than a band; with a trace, or
-// much kept, they go as a whole. Of the second the upper levels are whole before the last band of the analysis begins,
-// and of the last one the features are in mappings, whose pages move in the synthesis; with some memory kept a second
-// round finds what the first one left.
+// With little kept all images go by bands, as large ones do, and these have more rows than a band; with much kept, and
+// a trace, they go as a whole. Of the second the upper levels are whole before the last band of the analysis begins,
+// and the last ones have features in mappings, whose pages move in the synthesis, and several tiles; with some memory
+// kept a second round finds what the first one left.
 TEST("images that go by bands have the same bytes and pixels") {
   const std::shared_ptr<const Model> model = RandomModel(3).make();
   for (const std::string& isa : cpu::usable_isas()) {
@@ -67,7 +67,7 @@ TEST("images that go by bands have the same bytes and pixels") {
       return Codec(model, std::make_unique<cpu::CpuBackend>(*model, isa, threads, bytes));
     };
     const Codec whole = codec_that_keeps(cpu::Networks::kKeptBytes, 2);
-    for (const Size size : {Size{2300, 20}, {1080, 24}, {1120, 40}, {2290, 260}}) {
+    for (const Size size : {Size{2300, 20}, {1080, 24}, {1120, 40}, {2290, 260}, {300, 900}}) {
       const Bytes pixels = image(size.height, size.width);
       Trace trace;
       const Bytes stream = encode(whole, pixels, size.height, size.width, 60, &trace), decoded = decode(whole, stream);

@@ -67,8 +67,12 @@ TEST("a thread is given what it gave back last, if there is something that does 
     }
   }
   CHECK(address(pool->take(640)) == second);
-  std::thread([&] { CHECK(address(pool->take(640)) == second); }).join();
-  CHECK(address(pool->take(640)) == first);
+  const void* of_other = nullptr;  // which has given back none
+  std::thread([&] { of_other = address(pool->take(640)); }).join();
+  CHECK(of_other == first);
+  CHECK(address(pool->take(640)) == second);
+  std::thread([&] { of_other = address(pool->take(320)); }).join();
+  CHECK(of_other == first);
 }
 
 TEST("a forked child runs loops, and loops inside them") {
