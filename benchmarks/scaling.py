@@ -162,7 +162,7 @@ def take_turns(rows: list[dict[str, Any]], files: list[Path], loops: list[dict[s
 
 
 def loop_seconds(cases: list[Case], calls: int) -> float:
-    """What a loop takes if so many are run at once."""
+    """Seconds a loop if these run theirs at once: as long as the slowest takes, by their number."""
     for case in cases:
         case.begin(calls)
     medians: list[float] = [statistics.median(case.wait()) for case in cases]
@@ -202,7 +202,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for row in measure(arguments.image, arguments.large, arguments.quick):
         if row["task"] == LOOP:
-            print(f"a loop, {row['threads']} at once: {row['seconds']:.2f} s each")
+            print(f"{row['threads']} loops at once: {row['seconds']:.2f} s a loop")
             continue
         print(
             f"{row['size']}, {row['task']}, {row['threads']} threads: "

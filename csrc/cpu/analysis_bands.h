@@ -34,7 +34,8 @@ class AnalysisBands {
   std::size_t window_bytes() const;
 
  private:
-  static constexpr int kBelow = 8, kAbove = 4;  // rows of the level above that a band needs from twice its own on
+  // Rows that a band needs of the level above, below twice its end and above twice its begin.
+  static constexpr int kBelow = 8, kAbove = 4;
 
   AnalysisBands(int leaf_height, int leaf_width, int rows)
       : leaf_height_(leaf_height), leaf_width_(leaf_width), rows_(rows) {}
