@@ -1,6 +1,6 @@
 """Runs the benchmarks of the CPU, keeps the results, and prints their tables.
 
-    python benchmarks/record.py benchmarks/results/epyc --image kodim15.png             # all, in 10 to 20 minutes
+    python benchmarks/record.py benchmarks/results/epyc --image kodim15.png             # all, in 20 to 30 minutes
     python benchmarks/record.py benchmarks/results/epyc kernels scaling --large
     python benchmarks/record.py /tmp/results --quick                                    # only to see that all works
 
@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="the machine's folder")
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"{', '.join(SUITES)}; without any, all of them")
     parser.add_argument("--image", type=Path, help="a photograph; without it the example, enlarged")
-    parser.add_argument("--runs", type=int, default=2, help="of the codec at Kodak's size (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="of the codec at Kodak's size (default: %(default)s)")
     parser.add_argument("--large", action="store_true", help="100 megapixels, too, which needs 10 GB of memory")
     parser.add_argument("--quick", action="store_true", help="small images, once: to see that all works")
     options = parser.parse_intermixed_args(arguments)

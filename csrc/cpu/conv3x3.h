@@ -148,7 +148,6 @@ class Conv3x3 {
   template <class Lines, class At>
   void compute_rows(const Packed3x3& conv, const Lines& lines, std::int32_t offset, std::int32_t columns,
                     std::int32_t zero_point, const At& at) {
-    constexpr int kParts = Winograd::parts();
     const std::int32_t first = kRows * together_;
     for (std::int32_t column = 0; column < columns; column += kTileColumns) {
       if (const std::int32_t left = columns - column; kDirectFactor * left <= kTileColumns) {
@@ -174,12 +173,12 @@ class Conv3x3 {
       }
       Winograd::transform(from, points_);
       for (int b = 0; b < kScale * kScale; ++b) {
-        const auto multiply = [&](int row, std::int32_t* results, const auto& beside) __attribute__((always_inline)) {
+        const auto multiply = [&](int row, std::int32_t* results, auto&& beside) __attribute__((always_inline)) {
           for (int k = 0; k < Winograd::kSide; ++k) {
             const int point = row * Winograd::kSide + k;
-            conv_points<kParts>(
+            conv_points<Winograd::kRegisters, Winograd::kPieces>(
                 points_ + point * kTileBlock, conv.winograd, kPoints * b + point, results + k * kTileBlock,
-                [&](int part) __attribute__((always_inline)) { beside(kParts * k + part); }, 1);
+                [&](int, int unit, auto piece) __attribute__((always_inline)) { beside(k, unit, piece); }, 1);
           }
         };
         typename Winograd::Target to;

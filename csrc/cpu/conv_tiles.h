@@ -20,23 +20,12 @@
 // meanwhile (residual_down.h; in residual_up.h steps lie far enough from each other).
 #pragma once
 
-#include <type_traits>
-#include <utility>
-
 #include "cpu/conv_span.h"
 #include "cpu/matrix_tiles.h"
 
 namespace treenet::cpu::TREENET_ISA {
 
 inline constexpr bool kMatrixTiles = true;
-
-// Calls function(0), function(1), ... with numbers that are known when compiled.
-template <int kCount, class Function>
-inline void unrolled(Function function) {
-  [&]<int... k>(std::integer_sequence<int, k...>) {
-    (function(std::integral_constant<int, k>{}), ...);
-  }(std::make_integer_sequence<int, kCount>{});
-}
 
 // The steps of a convolution: where the first pixel's bytes are, and how far apart pixels lie.
 struct TileSteps {

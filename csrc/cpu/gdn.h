@@ -21,16 +21,15 @@ inline void gdn_norms(const PackedGdn& gdn, const Sums& accumulators, std::int32
   gamma_span(squares, gdn.gamma, blocks, norms);
 }
 
-// gdn_squares_block and gdn_add_skip_block of kGdnPart accumulators, by the instruction sets that have it; kBeside
-// where that is beside products.
-template <class Sums>
-void gdn_squares_part(const Sums& accumulators, const float* magnitude, std::int16_t* squares);
-template <bool kInverse, int kOutputs, bool kBeside, class Norms, class Skip, class Out>
-void gdn_add_skip_part(const std::int32_t* accumulators, const float* numerator, const Norms& norms, const Skip& skip,
-                       const float* multiplier, std::int32_t zero_point, Out* out);
+// gdn_squares_block and gdn_add_skip_block of kGdnPart accumulators, by the instruction sets that have it, in pieces:
+// make<piece>() for each of the kGdnPieces in order, with the block's arguments; kBeside where that is beside products.
+template <int kPart>
+class GdnSquares;
+template <int kPart, bool kInverse, int kOutputs, bool kBeside>
+class GdnAddSkip;
 
 // The outputs of `columns` pixels, from their accumulators and the skip's, of which there are whole blocks. The
-// products of a block are beside the squares of the next and the outputs of the one before, a part of a block at a time
+// products of a block are beside the squares of the next and the outputs of the one before, a piece at a time
 // (winograd.h says why). kPart is a parameter only so that this stands where it is 0, too, and not used.
 template <bool kInverse, int kOutputs, int kPart = kGdnPart, class Skip, class Out>
 inline void gdn_add_skip_row(const PackedGdn& gdn, const std::int32_t* values, const Skip& skip,
@@ -44,16 +43,18 @@ inline void gdn_add_skip_row(const PackedGdn& gdn, const std::int32_t* values, c
   for (std::int32_t k = 0; k < blocks; ++k) {
     const std::ptrdiff_t before = static_cast<std::ptrdiff_t>(k - 1) * kBlock, after = before + 2 * kBlock;
     for (int run = 0; run < kRuns; ++run) {
-      conv_points<kParts>(
+      GdnSquares<kPart> squares_of_part;
+      GdnAddSkip<kPart, kInverse, kOutputs, true> outputs_of_part;
+      conv_points<kParts, kGdnPieces>(
           squares[k % 2] + run * kTileBlock, gdn.gamma, 0, norms[k % 2] + run * kTileBlock,
-          [&](int part) __attribute__((always_inline)) {
+          [&](int, int part, auto piece) __attribute__((always_inline)) {
             const int i = run * kTileBlock + part * kPart;
             if (k > 0) {
-              gdn_add_skip_part<kInverse, kOutputs, true>(values + before + i, gdn.numerator, norms[(k - 1) % 2] + i,
-                                                          skip + before + i, multiplier, zero_point, out + before + i);
+              outputs_of_part.template make<piece()>(values + before + i, gdn.numerator, norms[(k - 1) % 2] + i,
+                                                     skip + before + i, multiplier, zero_point, out + before + i);
             }
             if (k + 1 < blocks) {
-              gdn_squares_part(values + after + i, gdn.magnitude, squares[(k + 1) % 2] + i);
+              squares_of_part.template make<piece()>(values + after + i, gdn.magnitude, squares[(k + 1) % 2] + i);
             }
           },
           1);

@@ -120,7 +120,7 @@ class HyperLayer {
   }
   template <int kInputs>
   void pair_of(std::int32_t row, std::int32_t count) {
-    constexpr int kParts = Winograd::parts(), kPoint = kTiles * kInputs;
+    constexpr int kPoint = kTiles * kInputs;
     const std::int32_t tile_blocks = (columns_ + kTileColumns - 1) / kTileColumns;
     for (std::int32_t k = 0; k < tile_blocks; ++k) {
       const std::int16_t* from[Winograd::kSide];
@@ -131,13 +131,12 @@ class HyperLayer {
     }
     for (std::int32_t b = 0; b < conv_.direct.blocks; ++b) {
       for (std::int32_t k = 0; k < tile_blocks; ++k) {
-        const auto multiply = [&](int of_points, std::int32_t* results,
-                                  const auto& beside) __attribute__((always_inline)) {
+        const auto multiply = [&](int of_points, std::int32_t* results, auto&& beside) __attribute__((always_inline)) {
           for (int v = 0; v < Winograd::kSide; ++v) {
             const int point = of_points * Winograd::kSide + v;
-            conv_points<kParts, kInputs>(
+            conv_points<Winograd::kRegisters, Winograd::kPieces, kInputs>(
                 points_ + (k * kPoints + point) * kPoint, conv_.winograd, kPoints * b + point, results + v * kTileBlock,
-                [&](int part) __attribute__((always_inline)) { beside(kParts * v + part); }, 1);
+                [&](int, int unit, auto piece) __attribute__((always_inline)) { beside(v, unit, piece); }, 1);
           }
         };
         typename Winograd::Target to{};

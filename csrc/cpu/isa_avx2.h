@@ -20,7 +20,7 @@ inline constexpr int kTiles = kBlockPixels;
 inline constexpr int kVectorBytes = 32;
 inline constexpr bool kPointSums = false;  // u8 are widened
 inline constexpr bool kImageGroups = false;
-inline constexpr int kGdnPart = 0;  // GDN is not made in parts
+inline constexpr int kGdnPart = 0, kGdnPieces = 0;  // GDN is not made in parts
 
 inline __m256i broadcast4(const std::uint8_t* from) {
   std::int32_t value;
@@ -95,15 +95,19 @@ inline void conv_block(const std::uint8_t* const* taps, const PackedConv& conv, 
   span_of_blocks<Element, kOutputs, kStride>(taps, conv, block, stride, 1, accumulators);
 }
 
-template <int kParts, int kInputs, class Beside>
+template <int kUnits, int kPieces, int kInputs, class Beside>
 inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
-                        const Beside& beside, int count) {
+                        Beside&& beside, int count) {
   PackedConv own = conv;
   own.taps = count;
   const std::uint8_t* taps[4] = {};
   for (int k = 0; k < count; ++k) taps[k] = bytes(points + k * kTiles * kInputs);
   span_of_pixels<std::int16_t, 32, kInputs * sizeof(std::int16_t)>(taps, own, block, 0, kTiles, results);
-  for (int part = 0; part < kParts * count; ++part) beside(part);
+  for (int k = 0; k < count; ++k) {
+    for (int unit = 0; unit < kUnits; ++unit) {
+      unrolled<kPieces>([&](auto piece) __attribute__((always_inline)) { beside(k, unit, piece); });
+    }
+  }
 }
 
 template <class Sums>
@@ -127,12 +131,16 @@ inline void store16(std::uint8_t* to, __m256i values) {
 }
 // 16 values of 16 bits with the zero point, clamped to the range of an activation; an s16 has zero point 0.
 template <class Activation, class Out>
-inline void store_activations(Out* to, __m256i values, __m256i zero_point) {
+inline __m256i activations(__m256i values, __m256i zero_point) {
   if constexpr (sizeof(Activation) == 1) values = _mm256_adds_epi16(values, zero_point);
   if constexpr (sizeof(Activation) < sizeof(Out)) {  // else the store does it
     values = _mm256_min_epi16(_mm256_max_epi16(values, _mm256_setzero_si256()), _mm256_set1_epi16(255));
   }
-  store16(to, values);
+  return values;
+}
+template <class Activation, class Out>
+inline void store_activations(Out* to, __m256i values, __m256i zero_point) {
+  store16(to, activations<Activation, Out>(values, zero_point));
 }
 inline __m256i load8(const std::int16_t* from) {
   return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
@@ -150,18 +158,23 @@ inline __m256i scaled(__m256 value, __m256 multiplier, __m256 negative) {
   return round_to_pack(product);
 }
 
-template <class Activation, class Sums, class Out>
-inline void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
-                                  Out* to) {
-  static_assert(std::is_same_v<Out, std::int16_t>);
+template <class Sums, class Floats>
+inline Sums leaky_rounded(Sums sums, Floats multiplier, Floats negative) {
   const __m256 value = _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(sums));
-  const __m256i rounded = scaled<true>(value, _mm256_loadu_ps(multiplier), _mm256_loadu_ps(negative));
-  const __m128i packed = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
-  __m128i numbers = _mm_adds_epi16(packed, _mm_set1_epi16(static_cast<std::int16_t>(zero_point)));
-  if constexpr (sizeof(Activation) == 1) {
-    numbers = _mm_min_epi16(_mm_max_epi16(numbers, _mm_setzero_si128()), _mm_set1_epi16(255));
+  return reinterpret_cast<Sums>(
+      scaled<true>(value, reinterpret_cast<__m256>(multiplier), reinterpret_cast<__m256>(negative)));
+}
+template <class Activation, int kColumns, int kStride, class Sums>
+inline void store_columns(const Sums (&rounded)[kColumns], std::int32_t zero_point, std::int16_t* to) {
+  static_assert(kColumns % 2 == 0);
+  const __m256i zero = _mm256_set1_epi16(static_cast<std::int16_t>(zero_point));
+#pragma GCC unroll 2
+  for (int j = 0; j < kColumns; j += 2, to += 2 * kStride) {
+    const auto column = [&](int k) { return reinterpret_cast<__m256i>(rounded[j + k]); };
+    const __m256i numbers = activations<Activation, std::int16_t>(pack(column(0), column(1)), zero);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(numbers));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + kStride), _mm256_extracti128_si256(numbers, 1));
   }
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), numbers);
 }
 
 template <int kOutputs, bool kLeaky, class Activation, class Out>

@@ -17,7 +17,11 @@ inline constexpr int kTiles = 6;  // of a block: few, so that points and results
 inline constexpr int kVectorBytes = 64;
 inline constexpr bool kPointSums = true;
 inline constexpr bool kImageGroups = true;
-inline constexpr int kGdnPart = 64;
+inline constexpr int kGdnPart = 64, kGdnPieces = kGdnPart / 16;
+template <int kPart>
+class GdnSquares;  // gdn.h
+template <int kPart, bool kInverse, int kOutputs, bool kBeside>
+class GdnAddSkip;
 
 inline __m512i broadcast4(const std::uint8_t* from) {
   std::int32_t value;
@@ -135,12 +139,12 @@ inline void store_sums(std::int32_t* to, Sums sums) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(to + 8), _mm512_extracti64x4_epi64(vector, 1));
 }
 
-// The parts come evenly between groups.
-template <int kParts, int kInputs, class Beside>
+// The pieces come evenly between groups.
+template <int kUnits, int kPieces, int kInputs, class Beside>
 [[gnu::always_inline]] inline void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block,
-                                               std::int32_t* results, const Beside& beside, int count) {
-  constexpr int kGroups = kInputs / 2;
-  static_assert(kParts <= kGroups);
+                                               std::int32_t* results, Beside&& beside, int count) {
+  constexpr int kGroups = kInputs / 2, kAll = kUnits * kPieces;
+  static_assert(kAll <= kGroups);
   const std::uint8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) * conv.block_bytes;
   const std::int32_t* bias = conv.bias + static_cast<std::ptrdiff_t>(block) * 32;
   __m512i sum[kTiles][2];
@@ -151,8 +155,8 @@ template <int kParts, int kInputs, class Beside>
   }
 #pragma GCC unroll 1
   for (int k = 0; k < count; ++k, points += kInputs * kTiles, weights += conv.block_bytes) {
-#pragma GCC unroll 24
-    for (int g = 0; g < kGroups; ++g) {
+    unrolled<kGroups>([&](auto index) __attribute__((always_inline)) {
+      constexpr int g = index;
       const __m512i low = _mm512_load_si512(weights + 128 * g), high = _mm512_load_si512(weights + 128 * g + 64);
 #pragma GCC unroll 16
       for (int t = 0; t < kTiles; ++t) {
@@ -160,8 +164,11 @@ template <int kParts, int kInputs, class Beside>
         sum[t][0] = _mm512_dpwssd_epi32(sum[t][0], value, low);
         sum[t][1] = _mm512_dpwssd_epi32(sum[t][1], value, high);
       }
-      if (const int part = g * kParts / kGroups; (g + 1) * kParts / kGroups > part) beside(kParts * k + part);
-    }
+      constexpr int next = g * kAll / kGroups;
+      if constexpr ((g + 1) * kAll / kGroups > next) {
+        beside(k, next / kPieces, std::integral_constant<int, next % kPieces>());
+      }
+    });
   }
 #pragma GCC unroll 16
   for (int t = 0; t < kTiles; ++t) {
@@ -197,11 +204,15 @@ inline void store64(std::int16_t* to, const __m512i (&values)[4], __m512i) {
   _mm512_storeu_si512(to, pack(values[0], values[1]));
   _mm512_storeu_si512(to + 32, pack(values[2], values[3]));
 }
-inline void store64(std::uint8_t* to, const __m512i (&values)[4], __m512i zero_point) {
+// The zero point is added to 32 bits: on Zen 4 saturating additions take the products' places.
+inline __m512i pack_bytes(const __m512i (&values)[4], __m512i zero_point) {
   const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(values[0], values[1]), zero_point);
-  const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(values[2], values[3]), zero_point);
-  _mm512_storeu_si512(to, _mm512_permutexvar_epi32(in_order, _mm512_packus_epi16(first, second)));
+  const auto added = [&](int v) { return _mm512_add_epi32(values[v], zero_point); };
+  const __m512i first = _mm512_packs_epi32(added(0), added(1)), second = _mm512_packs_epi32(added(2), added(3));
+  return _mm512_permutexvar_epi32(in_order, _mm512_packus_epi16(first, second));
+}
+inline void store64(std::uint8_t* to, const __m512i (&values)[4], __m512i zero_point) {
+  _mm512_storeu_si512(to, pack_bytes(values, zero_point));
 }
 
 inline __m512i load16(const std::int16_t* from) {
@@ -224,13 +235,13 @@ struct PerChannel {
   __m512 operator[](int v) const { return vectors[v % kVectors]; }
 };
 
-// `negative` where values are below zero. Not by the larger product, nor by a mask: on Zen 4 those take the products'
-// places.
+// `negative` where values are below zero. Not by the larger product, by a mask or by an instruction of three operands:
+// on Zen 4 those take the products' places.
 inline __m512 by_sign(__m512 value, __m512 multiplier, __m512 negative) {
-  constexpr int kSecondWhereThird = 0xd8;
   const __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(value), 31);
-  return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(multiplier), _mm512_castps_si512(negative),
-                                                       sign, kSecondWhereThird));
+  const __m512i bits = _mm512_castps_si512(multiplier);
+  const __m512i difference = _mm512_sub_epi32(_mm512_castps_si512(negative), bits);
+  return _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_and_si512(difference, sign)));
 }
 
 // SPEC §2.2, of 16 accumulators, to be packed.
@@ -250,7 +261,7 @@ inline void requantise_block(const Sums& accumulators, const PackedConv& conv, s
   static_assert(std::is_same_v<Activation, Out>);
   const PerChannel<kOutputs> multiplier(conv.multiplier + block * kOutputs);
   const PerChannel<kOutputs> negative(conv.multiplier_negative + block * kOutputs);
-  const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));
+  const __m512i zero = _mm512_set1_epi32(zero_point);
   for (int i = 0; i < kBlock; i += 64) {
     __m512i rounded[4];
 #pragma GCC unroll 4
@@ -261,44 +272,65 @@ inline void requantise_block(const Sums& accumulators, const PackedConv& conv, s
   }
 }
 
-template <class Activation, class Sums, class Out>
-inline void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point,
-                                  Out* to) {
-  static_assert(std::is_same_v<Activation, Out>);
+template <class Sums, class Floats>
+inline Sums leaky_rounded(Sums sums, Floats multiplier, Floats negative) {
   const __m512 value = _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(sums));
-  const __m512i rounded = scaled<true>(value, _mm512_loadu_ps(multiplier), _mm512_loadu_ps(negative));
-  if constexpr (std::is_same_v<Out, std::int16_t>) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtsepi32_epi16(rounded));
-  } else {
-    const __m512i numbers = _mm512_add_epi32(rounded, _mm512_set1_epi32(zero_point));
-    const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(numbers, _mm512_setzero_si512()));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+  return reinterpret_cast<Sums>(
+      scaled<true>(value, reinterpret_cast<__m512>(multiplier), reinterpret_cast<__m512>(negative)));
+}
+// The zero point of s16 is 0.
+template <class Activation, int kColumns, int kStride, class Sums>
+inline void store_columns(const Sums (&rounded)[kColumns], std::int32_t, std::int16_t* to) {
+  static_assert(std::is_same_v<Activation, std::int16_t> && kColumns == 2);
+  const __m512i packed = pack(reinterpret_cast<__m512i>(rounded[0]), reinterpret_cast<__m512i>(rounded[1]));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(packed));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + kStride), _mm512_extracti64x4_epi64(packed, 1));
+}
+template <class Activation, int kColumns, int kStride, class Sums>
+inline void store_columns(const Sums (&rounded)[kColumns], std::int32_t zero_point, std::uint8_t* to) {
+  static_assert(std::is_same_v<Activation, std::uint8_t> && (kColumns == 2 || kColumns == 4));
+  const __m512i zero = _mm512_set1_epi32(zero_point);
+  const auto column = [&](int j) { return reinterpret_cast<__m512i>(rounded[j % kColumns]); };
+  const __m512i values = pack_bytes({column(0), column(1), column(2), column(3)}, zero);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_castsi512_si128(values));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to + kStride), _mm512_extracti32x4_epi32(values, 1));
+  if constexpr (kColumns == 4) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 2 * kStride), _mm512_extracti32x4_epi32(values, 2));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 3 * kStride), _mm512_extracti32x4_epi32(values, 3));
   }
 }
 
-// Of kGdnPart accumulators. k's sign does not matter to its square, nor to rounding. What is too large for the
-// conversion becomes -2^31, and -2^15 when packed.
-template <class Sums>
-inline void gdn_squares_part(const Sums& accumulators, const float* magnitude, std::int16_t* squares) {
-  const __m512i limit = _mm512_set1_epi16(181), lower_limit = _mm512_set1_epi16(-181);
-  const PerChannel<kChannels> size(magnitude);
-#pragma GCC unroll 2
-  for (int i = 0; i < kGdnPart; i += 32) {
-    __m512i rounded[2];
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) {
-      const __m512i sum = load_accumulators(accumulators + i + 16 * v);
-      if constexpr (std::is_same_v<Sums, SplitSums>) _mm512_store_si512(accumulators.low + i + 16 * v, sum);
-      const __m512 value = _mm512_cvtepi32_ps(sum);
-      rounded[v] = _mm512_cvtps_epi32(_mm512_mul_ps(value, size[v]));
+// A piece is a register. k's sign does not matter to its square, nor to rounding. What is too large for the conversion
+// becomes -2^31, and -2^15 when packed.
+template <>
+class GdnSquares<kGdnPart> {
+ public:
+  template <int kPiece, class Sums>
+  [[gnu::always_inline]] void make(const Sums& accumulators, const float* magnitude, std::int16_t* squares) {
+    const __m512i limit = _mm512_set1_epi16(181), lower_limit = _mm512_set1_epi16(-181);
+    const PerChannel<kChannels> size(magnitude);
+    const __m512i sum = load_accumulators(accumulators + 16 * kPiece);
+    if constexpr (std::is_same_v<Sums, SplitSums>) _mm512_store_si512(accumulators.low + 16 * kPiece, sum);
+    const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), size[kPiece]));
+    if constexpr (kPiece % 2 == 0) {
+      rounded_ = rounded;
+    } else {
+      const __m512i k = _mm512_max_epi16(_mm512_min_epi16(pack(rounded_, rounded), limit), lower_limit);
+      _mm512_store_si512(squares + 16 * (kPiece - 1), _mm512_mullo_epi16(k, k));
     }
-    const __m512i k = _mm512_max_epi16(_mm512_min_epi16(pack(rounded[0], rounded[1]), limit), lower_limit);
-    _mm512_store_si512(squares + i, _mm512_mullo_epi16(k, k));
   }
-}
+
+ private:
+  __m512i rounded_;
+};
 template <class Sums>
 inline void gdn_squares_block(const Sums& accumulators, const float* magnitude, std::int16_t* squares) {
-  for (int i = 0; i < kBlock; i += kGdnPart) gdn_squares_part(accumulators + i, magnitude, squares + i);
+  GdnSquares<kGdnPart> part;
+  for (int i = 0; i < kBlock; i += kGdnPart) {
+    unrolled<kGdnPieces>([&](auto piece) __attribute__((always_inline)) {
+      part.make<piece()>(accumulators + i, magnitude, squares + i);
+    });
+  }
 }
 
 // The correctly rounded square root by multiplications, for numbers of [1, 2^31]: half the time of the instruction, and
@@ -316,34 +348,38 @@ inline __m512 root_from(__m512 value, __m512 inverse_estimate) {
 }
 inline __m512 root_by_products(__m512 value) { return root_from(value, _mm512_rsqrt14_ps(value)); }
 
-// Of kGdnPart accumulators. Some of four roots are made by the divider, which works beside the multipliers: more of
-// them where these have products to make, too (gdn.h), and fewer where it has quotients to make.
-template <bool kInverse, int kOutputs, bool kBeside, class Norms, class Skip, class Out>
-inline void gdn_add_skip_part(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
-                              const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
-  constexpr int kByDivider = (kInverse ? 2 : 0) + (!kBeside ? 0 : kInverse ? 1 : 2);
-  const PerChannel<kChannels> scale(numerator);
-  const PerChannel<kOutputs> skip_scale(multiplier);
-  const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(zero_point));
-  const auto load = [](const auto& from) { return _mm512_cvtepi32_ps(load_accumulators(from)); };
-  __m512i rounded[4];
-#pragma GCC unroll 4
-  for (int v = 0; v < 4; ++v) {
-    const int at = 16 * v;
-    const __m512 norm = load(norms + at);
-    const __m512 root = v % 2 * 2 + v / 2 < kByDivider ? _mm512_sqrt_ps(norm) : root_by_products(norm);
-    const __m512 value = _mm512_mul_ps(load(accumulators + at), scale[v]);
+// A piece is a register. Two of four roots are made by the divider, which works beside the multipliers; more where
+// these have products to make, too (gdn.h), and fewer where it has quotients to make.
+template <bool kInverse, int kOutputs, bool kBeside>
+class GdnAddSkip<kGdnPart, kInverse, kOutputs, kBeside> {
+ public:
+  template <int kPiece, class Norms, class Skip, class Out>
+  [[gnu::always_inline]] void make(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
+                                   const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+    constexpr int kByDivider = (kInverse ? 2 : 0) + (kBeside ? 2 : 0), kAt = 16 * kPiece;
+    const PerChannel<kChannels> scale(numerator);
+    const PerChannel<kOutputs> skip_scale(multiplier);
+    const auto load = [](const auto& from) { return _mm512_cvtepi32_ps(load_accumulators(from)); };
+    const __m512 norm = load(norms + kAt);
+    const __m512 root = kPiece % 2 * 2 + kPiece / 2 < kByDivider ? _mm512_sqrt_ps(norm) : root_by_products(norm);
+    const __m512 value = _mm512_mul_ps(load(accumulators + kAt), scale[kPiece]);
     const __m512 normalised = kInverse ? _mm512_mul_ps(value, root) : _mm512_div_ps(value, root);
-    rounded[v] = round_to_pack(_mm512_add_ps(normalised, _mm512_mul_ps(load(skip + at), skip_scale[v])));
+    const __m512 sum = _mm512_add_ps(normalised, _mm512_mul_ps(load(skip + kAt), skip_scale[kPiece]));
+    rounded_[kPiece] = round_to_pack(sum);
+    if constexpr (kPiece == kGdnPieces - 1) store64(out, rounded_, _mm512_set1_epi32(zero_point));
   }
-  store64(out, rounded, zero);
-}
+
+ private:
+  __m512i rounded_[kGdnPieces];
+};
 template <bool kInverse, int kOutputs, class Norms, class Skip, class Out>
 inline void gdn_add_skip_block(const std::int32_t* accumulators, const float* numerator, const Norms& norms,
                                const Skip& skip, const float* multiplier, std::int32_t zero_point, Out* out) {
+  GdnAddSkip<kGdnPart, kInverse, kOutputs, false> part;
   for (int i = 0; i < kBlock; i += kGdnPart) {
-    gdn_add_skip_part<kInverse, kOutputs, false>(accumulators + i, numerator, norms + i, skip + i, multiplier,
-                                                 zero_point, out + i);
+    unrolled<kGdnPieces>([&](auto piece) __attribute__((always_inline)) {
+      part.template make<piece()>(accumulators + i, numerator, norms + i, skip + i, multiplier, zero_point, out + i);
+    });
   }
 }
 

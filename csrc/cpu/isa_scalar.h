@@ -21,7 +21,8 @@ inline constexpr int kTiles = kBlockPixels;  // of a block of Winograd's algorit
 inline constexpr int kVectorBytes = 16;
 inline constexpr bool kPointSums = true;
 inline constexpr bool kImageGroups = false;
-inline constexpr int kGdnPart = 0;  // accumulators that GDN is made of at a time, beside its products (gdn.h); or 0
+// Accumulators that GDN is made of at a time, beside its products (gdn.h), and in how many pieces; or 0.
+inline constexpr int kGdnPart = 0, kGdnPieces = 0;
 
 // rne(value) clamped to [lo, hi]. The bounds are integers, so clamping first is the same.
 inline std::int32_t round_clamped(float value, float lo, float hi) {

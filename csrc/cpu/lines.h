@@ -7,6 +7,7 @@
 #include <cfloat>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "cpu/kernels.h"
 
@@ -17,6 +18,14 @@ static_assert(FLT_EVAL_METHOD == 0, "needs float arithmetic in single precision,
 #endif
 
 namespace treenet::cpu::TREENET_ISA {
+
+// Calls function(0), function(1), ... with numbers that are known when compiled.
+template <int kCount, class Function>
+[[gnu::always_inline]] inline void unrolled(Function&& function) {
+  [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) {
+    (function(std::integral_constant<int, k>()), ...);
+  }(std::make_integer_sequence<int, kCount>());
+}
 
 inline constexpr int kMaximumTaps = 12;     // of a convolution (the context's)
 inline constexpr std::int32_t kHidden = 8;  // channels of an attention's hidden layer (SPEC §2.7)

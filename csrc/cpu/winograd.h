@@ -8,8 +8,8 @@
 // F(4x4, 3x3) (winograd_4x4.h) has 36 for 16 outputs instead of 144, and takes u8.
 //
 // A block of tiles goes by steps, one a row of points. Instructions that multiply leave others' places in a cycle free;
-// so what is to be done with the results of a row is done beside the products of the next, a part at a time, close
-// enough for the processor to overlap them.
+// so what is to be done with the results of a row is done beside the products of later ones, in pieces so small that
+// the processor always has products at hand while it does one.
 #pragma once
 
 #include <type_traits>
@@ -25,16 +25,21 @@ inline constexpr int kTileBlock = kTiles * kChannels;  // of tiles side by side,
 //
 // The results of a block at a point, or the sum of those at several that follow each other, each with a block of
 // weights: 32 outputs of each tile, of kInputs channels. Meanwhile, or after it where nothing would be gained,
-// beside(k) is called for all k below kParts * count.
-template <int kParts, int kInputs = kChannels, class Beside>
+// beside(k, unit, piece) is called for all kUnits units, in kPieces pieces, of all k below `count`. A piece is a
+// std::integral_constant, so that what one leaves to the next can stay in registers.
+template <int kUnits, int kPieces, int kInputs = kChannels, class Beside>
 void conv_points(const std::int16_t* points, const PackedConv& conv, std::int32_t block, std::int32_t* results,
-                 const Beside& beside, int count);
+                 Beside&& beside, int count);
 // A register of sums, not to be read back at once.
 template <class Sums>
 void store_sums(std::int32_t* to, Sums sums);
-// A register of a pixel's sums by requantise_leaky (SPEC §2.2) to an `Activation`; `negative` is multiplier * 0.01f.
-template <class Activation, class Sums, class Out>
-void requantise_leaky_sums(Sums sums, const float* multiplier, const float* negative, std::int32_t zero_point, Out* to);
+// requantise_leaky (SPEC §2.2) up to the zero point, of a register of sums; `negative` is multiplier * 0.01f.
+template <class Sums, class Floats>
+Sums leaky_rounded(Sums sums, Floats multiplier, Floats negative);
+// Adds the zero point and clamps to an `Activation`: a register of kColumns neighbouring columns each, whose outputs
+// lie kStride apart.
+template <class Activation, int kColumns, int kStride, class Sums, class Out>
+void store_columns(const Sums (&rounded)[kColumns], std::int32_t zero_point, Out* to);
 
 // A register of T.
 template <class T>
@@ -91,6 +96,9 @@ class WinogradSums {
 // is at rows[i] + (kTile * t + j) * kStride, 32 of them.
 template <class Out, int kTile, int kStride, class Activation = std::uint8_t, int kTileRows = kTile>
 struct WinogradTarget {
+  static constexpr int kColumns = kTile;  // of a tile
+  static constexpr bool kRequantises = !std::is_same_v<Out, std::int32_t>;
+
   Out* rows[kTileRows];
   const std::int32_t* bias;
   const float *multiplier, *negative;  // of activations, and their zero point
@@ -102,29 +110,54 @@ struct WinogradTarget {
     return target;
   }
 
-  // Outputs [tile][32] from `element` on.
-  [[gnu::always_inline]] void put(int i, int j, int element, WinogradSums::Signed sums) const {
-    const int tile = element / 32, o = element % 32;
-    const auto added = reinterpret_cast<WinogradSums::Sum>(load_vector(bias + o));
-    const auto total = reinterpret_cast<WinogradSums::Signed>(reinterpret_cast<WinogradSums::Sum>(sums) + added);
-    Out* to = rows[i] + (kTile * tile + j) * kStride + o;
-    if constexpr (std::is_same_v<Out, std::int32_t>) {
-      store_sums(to, total);
+  // A register of outputs [tile][32], from `element` on: what is the same for all columns, and those that came already.
+  struct Register {
+    int element;
+    WinogradSums::Sum bias;
+    Vector<float>::Type multiplier, negative;
+    WinogradSums::Signed rounded[kTile];
+  };
+  [[gnu::always_inline]] void begin(int element, Register& of) const {
+    const int o = element % 32;
+    of.element = element;
+    of.bias = reinterpret_cast<WinogradSums::Sum>(load_vector(bias + o));
+    if constexpr (kRequantises) {
+      of.multiplier = load_vector(multiplier + o);
+      of.negative = load_vector(negative + o);
+    }
+  }
+  // The columns of a row come one after the other.
+  template <int kColumn>
+  [[gnu::always_inline]] void put(int row, WinogradSums::Signed sums, Register& of) const {
+    const auto total = reinterpret_cast<WinogradSums::Signed>(reinterpret_cast<WinogradSums::Sum>(sums) + of.bias);
+    const int tile = of.element / 32;
+    Out* const to = rows[row] + kTile * tile * kStride + of.element % 32;
+    if constexpr (!kRequantises) {
+      store_sums(to + kColumn * kStride, total);
     } else {
-      requantise_leaky_sums<Activation>(total, multiplier + o, negative + o, zero_point, to);
+      of.rounded[kColumn] = leaky_rounded(total, of.multiplier, of.negative);
+      if constexpr (kColumn == kTile - 1) store_columns<Activation, kTile, kStride>(of.rounded, zero_point, to);
     }
   }
 };
 
 // An algorithm's steps from block to block, for the algorithm to derive from: it takes its rows of points in the order
-// of kRows. Its use<kRow>(sums, results, i, to) does what there is to do with elements from i on of row kRow's results,
-// which are the sums from `results` on; kKept more sums, behind those of two rows, are its own.
+// of kRows. What there is to do with the results of a row is done a register of the block's sums after the other, and
+// of each an output column of its tile after the other:
+//   columns(m, of) computes what the row's results m(v) add to each column;
+//   use<row, column>(sums, i, of, put) does with that what is possible, with elements from i on: put(row, sum) makes
+//     outputs. kKept sums, behind the results of two rows, are the algorithm's own;
+//   use_before<row, column>(sums, i, put) makes outputs of the block before, where leaves_to(row) says so, as long as
+//     the sums are still there that `use` then replaces.
 template <class Algorithm, class To, int kKept, int... kRows>
 class WinogradSteps {
  public:
   using Target = To;
   static constexpr int kSide = sizeof...(kRows);
   static constexpr int kSums = 2 * kSide + kKept;  // in blocks
+  // Units of a step beside each of its points, and their pieces: a unit is a register, and in all of them together each
+  // of a block's sums has its turn.
+  static constexpr int kRegisters = kTileBlock / WinogradSums::kElements / kSide, kPieces = 1 + To::kColumns;
 
   static Algorithm make(Arena& arena) {
     Algorithm made;
@@ -133,31 +166,30 @@ class WinogradSteps {
   }
 
   // The outputs of a block. multiply(row, results, beside) computes the results of a row of points, and calls
-  // beside(part) for all parts of a step. Those that the last row of points is in are made beside the products of the
-  // next block, or by finish().
+  // beside(point, unit, piece) for all pieces of kRegisters units beside each point, as conv_points does. What is left
+  // of a block is done beside the products of the next one, or by finish().
   template <class Multiply>
   void outputs(const Multiply& multiply, const Target& to) {
+    static_assert(kTileBlock % (kSide * WinogradSums::kElements) == 0);
+    constexpr auto kOthers = std::make_integer_sequence<int, kSide - 1>();
     if (begun_) {
-      step<0, kSide - 1>(multiply, last_);
+      step<0, kSide - 1, false>(multiply, last_);
+      steps<true>(multiply, to, kOthers);
     } else {
-      step<0, kNone>(multiply, to);
+      step<0, kNone, false>(multiply, to);
+      steps<false>(multiply, to, kOthers);
     }
-    steps(multiply, to, std::make_integer_sequence<int, kSide - 1>());
     last_ = to;
     begun_ = true;
   }
   void finish() {
-    if (begun_) {
-      for (int i = 0; i < kTileBlock; i += WinogradSums::kElements) use_kth<kSide - 1>(i, last_);
-    }
+    if (!begun_) return;
+    all_of(Use<kSide - 1, false>(sums_, last_, last_));
+    unrolled<kSide>([&](auto k) {
+      constexpr int kRow = kOrder[k()];
+      if constexpr (Algorithm::leaves_to(kRow)) all_of(UseBefore<kRow>(sums_, last_));
+    });
     begun_ = false;
-  }
-
-  // The parts of a step beside a point: in all of them together each register of a block's sums has its turn.
-  static constexpr int parts() {
-    constexpr int kRegisters = kTileBlock / WinogradSums::kElements;
-    static_assert(kRegisters % kSide == 0);
-    return kRegisters / kSide;
   }
 
  private:
@@ -166,24 +198,87 @@ class WinogradSteps {
   static_assert(kSide % 2 == 0);
   static constexpr int results_of(int k) { return k % 2 * kSide; }
 
-  template <class Multiply, int... k>
+  static constexpr int element_of(int point, int unit) { return (point * kRegisters + unit) * WinogradSums::kElements; }
+
+  // What there is to do with a unit: first what all its columns need, then a column a piece. Both have copies and
+  // members alone, which so stay in registers.
+  template <int kRow>
+  class UseBefore {
+   public:
+    UseBefore(const WinogradSums& sums, const Target& before) : sums_(sums), before_(before) {}
+    template <class Piece>
+    [[gnu::always_inline]] void operator()(int point, int unit, Piece) {
+      const int i = element_of(point, unit);
+      constexpr int kColumn = Piece::value - 1;
+      if constexpr (kColumn < 0) {
+        before_.begin(i, outputs_);
+      } else {
+        Algorithm::template use_before<kRow, kColumn>(
+            sums_, i, [&](int row, WinogradSums::Signed sum) __attribute__((always_inline)) {
+              before_.template put<kColumn>(row, sum, outputs_);
+            });
+      }
+    }
+
+   private:
+    const WinogradSums sums_;
+    const Target before_;
+    typename Target::Register outputs_;
+  };
+  // Of the k-th row, whose block's outputs go `to`.
+  template <int k, bool kBefore>
+  class Use {
+   public:
+    Use(const WinogradSums& sums, const Target& to, const Target& before)
+        : sums_(sums), to_(to), use_before_(sums, before) {}
+    template <class Piece>
+    [[gnu::always_inline]] void operator()(int point, int unit, Piece piece) {
+      const int i = element_of(point, unit);
+      constexpr int kColumn = Piece::value - 1;
+      if constexpr (kBefore) use_before_(point, unit, piece);
+      if constexpr (kColumn < 0) {
+        to_.begin(i, outputs_);
+        Algorithm::columns([&](int v) __attribute__((always_inline)) { return sums_.get(results_of(k) + v, i); },
+                           columns_);
+      } else {
+        Algorithm::template use<kOrder[k], kColumn>(
+            sums_, i, columns_[kColumn], [&](int row, WinogradSums::Signed sum) __attribute__((always_inline)) {
+              to_.template put<kColumn>(row, sum, outputs_);
+            });
+      }
+    }
+
+   private:
+    const WinogradSums sums_;
+    const Target to_;
+    UseBefore<kOrder[k]> use_before_;
+    WinogradSums::Sum columns_[Target::kColumns];
+    typename Target::Register outputs_;
+  };
+  template <class Work>
+  static void all_of(Work work) {
+    for (int unit = 0; unit < kSide * kRegisters; ++unit) {
+      unrolled<kPieces>([&](auto piece) __attribute__((always_inline)) { work(0, unit, piece); });
+    }
+  }
+
+  template <bool kBegun, class Multiply, int... k>
   void steps(const Multiply& multiply, const Target& to, std::integer_sequence<int, k...>) const {
-    (step<k + 1, k>(multiply, to), ...);
+    (step<k + 1, k, (kBegun && Algorithm::leaves_to(kOrder[k]))>(multiply, to), ...);
   }
-  // The products of the k-th row; beside them the results of the kDone-th are used.
-  template <int k, int kDone, class Multiply>
+  // The products of the k-th row. Beside them the results of the kDone-th are used, of the block that `to` is of.
+  template <int k, int kDone, bool kBefore, class Multiply>
   [[gnu::noinline]] void step(const Multiply& multiply, const Target& to) const {
-    multiply(kOrder[k], sums_.at(results_of(k)), [&](int part) __attribute__((always_inline)) {
-      if constexpr (kDone != kNone) use_kth<kDone>(part * WinogradSums::kElements, to);
-    });
-  }
-  template <int k>
-  [[gnu::always_inline]] void use_kth(int i, const Target& to) const {
-    Algorithm::template use<kOrder[k]>(sums_, results_of(k), i, to);
+    std::int32_t* const results = sums_.at(results_of(k));
+    if constexpr (kDone == kNone) {
+      multiply(kOrder[k], results, [](int, int, auto) __attribute__((always_inline)) {});
+    } else {
+      multiply(kOrder[k], results, Use<kDone, kBefore>(sums_, to, last_));
+    }
   }
 
   WinogradSums sums_;
-  Target last_{};  // of the block whose last row is still to be used, if one is begun
+  Target last_{};  // of the block that is still to be finished, if one is begun
   bool begun_ = false;
 };
 

@@ -29,6 +29,7 @@ class Winograd2x2 : public WinogradSteps<Winograd2x2<Out, kStride>, WinogradTarg
  public:
   static constexpr int kTile = 2, kSide = 4;
   using Target = WinogradTarget<Out, kTile, kStride>;
+  using Sum = WinogradSums::Sum;
 
   // The points of a block of tiles, [point][tile][channel], of kInputs channels. `lines` begin at the left neighbour of
   // the first tile's first position.
@@ -61,33 +62,33 @@ class Winograd2x2 : public WinogradSteps<Winograd2x2<Out, kStride>, WinogradTarg
     }
   }
 
-  // A row's results are made m A, and added up over rows.
-  template <int kRow>
-  [[gnu::always_inline]] static void use(const WinogradSums& sums, int results, int i, const Target& to) {
-    constexpr int kAbove = 2 * kSide, kBelow = kAbove + kTile;  // sums for both rows of outputs
-    const auto m = [&](int v) __attribute__((always_inline)) { return sums.get(results + v, i); };
-    const auto second = m(1), third = m(2);
-    const WinogradSums::Sum row[kTile] = {m(0) + second + third, second - third + m(3)};
-#pragma GCC unroll 2
-    for (int j = 0; j < kTile; ++j) {
-      if constexpr (kRow == 0) {
-        sums.set(kAbove + j, i, row[j]);
-      } else if constexpr (kRow == 1) {
-        sums.set(kAbove + j, i, sums.get(kAbove + j, i) + row[j]);
-        sums.set(kBelow + j, i, row[j]);
-      } else if constexpr (kRow == 2) {
-        put(to, 0, j, i, sums.get(kAbove + j, i) + row[j]);
-        sums.set(kBelow + j, i, sums.get(kBelow + j, i) - row[j]);
-      } else {
-        put(to, 1, j, i, sums.get(kBelow + j, i) + row[j]);
-      }
+  // m A.
+  template <class M>
+  [[gnu::always_inline]] static void columns(const M& m, Sum (&of)[kTile]) {
+    const Sum second = m(1), third = m(2);
+    of[0] = m(0) + second + third;
+    of[1] = second - third + m(3);
+  }
+  // They are added up over rows.
+  template <int kRow, int kColumn, class Put>
+  [[gnu::always_inline]] static void use(const WinogradSums& sums, int i, Sum of, const Put& put) {
+    constexpr int kAbove = 2 * kSide + kColumn, kBelow = kAbove + kTile;  // sums for both rows of outputs
+    const auto put_divided = [&](int row, Sum value) __attribute__((always_inline)) {
+      put(row, reinterpret_cast<WinogradSums::Signed>(value) >> 2);
+    };
+    if constexpr (kRow == 0) {
+      sums.set(kAbove, i, of);
+    } else if constexpr (kRow == 1) {
+      sums.set(kAbove, i, sums.get(kAbove, i) + of);
+      sums.set(kBelow, i, of);
+    } else if constexpr (kRow == 2) {
+      put_divided(0, sums.get(kAbove, i) + of);
+      sums.set(kBelow, i, sums.get(kBelow, i) - of);
+    } else {
+      put_divided(1, sums.get(kBelow, i) + of);
     }
   }
-
- private:
-  [[gnu::always_inline]] static void put(const Target& to, int i, int j, int element, WinogradSums::Sum value) {
-    to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(value) >> 2);
-  }
+  static constexpr bool leaves_to(int) { return false; }
 };
 
 }  // namespace treenet::cpu::TREENET_ISA

@@ -25,92 +25,128 @@ class Winograd4x4
  public:
   static constexpr int kTile = 4, kSide = 6;
   using Target = WinogradTarget<Out, kTile, kStride>;
+  using Sum = WinogradSums::Sum;
 
   // As Winograd2x2's.
   template <class Element>
   static void transform(const Element* const (&lines)[kSide], std::int16_t* points) {
-    for (int i = 0; i < kTileBlock; i += Vector<std::int16_t>::kElements) {
-      const int tile = i / kChannels;
-      Points columns[kSide];
-#pragma GCC unroll 6
-      for (int v = 0; v < kSide; ++v) {
-        Points d;
-#pragma GCC unroll 6
-        for (int u = 0; u < kSide; ++u) {
-          d.at[u] = load_widened(lines[u] + (3 * tile + v) * kChannels + i);
-        }
-        columns[v] = transformed(d);
-      }
-#pragma GCC unroll 6
-      for (int u = 0; u < kSide; ++u) {
-        Points row;
-#pragma GCC unroll 6
-        for (int v = 0; v < kSide; ++v) row.at[v] = columns[v].at[u];
-        row = transformed(row);
-#pragma GCC unroll 6
-        for (int v = 0; v < kSide; ++v) {
-          store_vector<std::uint16_t>(reinterpret_cast<std::uint16_t*>(points + (kSide * u + v) * kTileBlock + i),
-                                      row.at[v]);
-        }
-      }
+    for (int channel = 0; channel < kChannels; channel += kElements) {
+      transform_half<0>(lines, channel, points);
+      transform_half<kHalf>(lines, channel, points);
     }
   }
 
   // As Winograd2x2's.
-  template <int kRow>
-  [[gnu::always_inline]] static void use(const WinogradSums& sums, int results, int i, const Target& to) {
-    constexpr int kKeptSums = 2 * kSide, kKeptDifferences = kKeptSums + kTile, kThird = kKeptDifferences + kTile,
-                  kFourth = kThird + kTile;
-    const auto m = [&](int v) __attribute__((always_inline)) { return sums.get(results + v, i); };
-    const auto first = m(1), second = m(2), third = m(3), fourth = m(4);
-    const auto inner = first + second, inner_difference = first - second;
-    const auto outer = third + fourth, outer_difference = third - fourth;
-    const WinogradSums::Sum row[kTile] = {m(0) + outer - (inner << 2), outer_difference - (inner_difference << 1),
-                                          outer - inner, (outer_difference << 1) - inner_difference + m(5)};
-#pragma GCC unroll 4
-    for (int j = 0; j < kTile; ++j) {
-      const int kept_sum_at = kKeptSums + j, kept_difference_at = kKeptDifferences + j;
-      if constexpr (kRow == 1) {
-        sums.set(kept_sum_at, i, row[j]);
-      } else if constexpr (kRow == 2) {
-        const auto above = sums.get(kept_sum_at, i);
-        sums.set(kept_sum_at, i, above + row[j]);
-        sums.set(kept_difference_at, i, above - row[j]);
-      } else if constexpr (kRow == 3) {
-        sums.set(kThird + j, i, row[j]);
-      } else if constexpr (kRow == 4) {
-        const auto above = sums.get(kThird + j, i), sum = above + row[j], difference = above - row[j];
-        sums.set(kThird + j, i, sum);
-        sums.set(kFourth + j, i, difference);
-      } else if constexpr (kRow == 0) {
-        const auto kept = sums.get(kept_sum_at, i), sum = sums.get(kThird + j, i);
-        put(to, 0, j, i, sum - (kept << 2) + row[j]);
-        put(to, 2, j, i, sum - kept);
-      } else {
-        const auto kept = sums.get(kept_difference_at, i), difference = sums.get(kFourth + j, i);
-        put(to, 1, j, i, difference - (kept << 1));
-        put(to, 3, j, i, (difference << 1) - kept + row[j]);
-      }
+  template <class M>
+  [[gnu::always_inline]] static void columns(const M& m, Sum (&of)[kTile]) {
+    const Sum first = m(1), second = m(2), third = m(3), fourth = m(4);
+    const Sum inner = first + second, inner_difference = first - second;
+    const Sum outer = third + fourth, outer_difference = third - fourth;
+    of[0] = m(0) + outer - (inner << 2);
+    of[1] = outer_difference - (inner_difference << 1);
+    of[2] = outer - inner;
+    of[3] = (outer_difference << 1) - inner_difference + m(5);
+  }
+  // The outputs' rows come one by one, so that each has other products to be beside. The third and the second are made
+  // of sums and of differences alone, and so are left to rows 1 and 2 of the next block, each of which then takes a
+  // place that they needed.
+  template <int kRow, int kColumn, class Put>
+  [[gnu::always_inline]] static void use(const WinogradSums& sums, int i, Sum of, const Put& put) {
+    constexpr Kept kept(kColumn);
+    if constexpr (kRow == 1) sums.set(kept.inner, i, of);
+    if constexpr (kRow == 2) keep_both(sums, i, kept.inner, kept.inner_difference, of);
+    if constexpr (kRow == 3) sums.set(kept.outer, i, of);
+    if constexpr (kRow == 4) keep_both(sums, i, kept.outer, kept.outer_difference, of);
+    if constexpr (kRow == 0) {
+      put_divided<0, kColumn>(put, sums.get(kept.outer, i) - (sums.get(kept.inner, i) << 2) + of);
+    }
+    if constexpr (kRow == 5) {
+      put_divided<3, kColumn>(put, (sums.get(kept.outer_difference, i) << 1) - sums.get(kept.inner_difference, i) + of);
+    }
+  }
+  static constexpr bool leaves_to(int row) { return row == 1 || row == 2; }
+  template <int kRow, int kColumn, class Put>
+  [[gnu::always_inline]] static void use_before(const WinogradSums& sums, int i, const Put& put) {
+    constexpr Kept kept(kColumn);
+    if constexpr (kRow == 1) put_divided<2, kColumn>(put, sums.get(kept.outer, i) - sums.get(kept.inner, i));
+    if constexpr (kRow == 2) {
+      put_divided<1, kColumn>(put, sums.get(kept.outer_difference, i) - (sums.get(kept.inner_difference, i) << 1));
     }
   }
 
  private:
-  struct Points {
-    Vector<std::uint16_t>::Type at[kSide];
+  using Element16 = Vector<std::uint16_t>::Type;
+  static constexpr int kElements = Vector<std::uint16_t>::kElements, kHalf = kSide / 2;
+  struct Half {
+    Element16 at[kHalf];
   };
-  // B^T d.
-  static Points transformed(const Points& points) {
-    const auto& d = points.at;
-    const auto even = d[4] - (d[2] << 2), odd = d[3] - (d[1] << 2);
-    const auto even_difference = d[4] - d[2], odd_difference = (d[3] - d[1]) << 1;
-    return {{((d[0] - d[2]) << 2) + even_difference, even + odd, even - odd, even_difference + odd_difference,
-             even_difference - odd_difference, d[5] - d[3] - (odd_difference << 1)}};
+
+  // Rows kFirst to kFirst + 2 of B^T d.
+  template <int kFirst, class D>
+  [[gnu::always_inline]] static Half half(const D& d) {
+    const Element16 second = d(1), third = d(2), fourth = d(3), fifth = d(4), even_difference = fifth - third;
+    if constexpr (kFirst == 0) {
+      const Element16 even = fifth - (third << 2), odd = fourth - (second << 2);
+      return {{((d(0) - third) << 2) + even_difference, even + odd, even - odd}};
+    } else {
+      const Element16 odd_difference = (fourth - second) << 1;
+      return {
+          {even_difference + odd_difference, even_difference - odd_difference, d(5) - fourth - (odd_difference << 1)}};
+    }
   }
 
-  [[gnu::always_inline]] static void put(const Target& to, int i, int j, int element, WinogradSums::Sum value) {
+  // Rows kFirst to kFirst + 2 of points: half of them, so that a tile's numbers stay in registers, and from one tile to
+  // the next those of the columns that they share.
+  template <int kFirst, class Element>
+  static void transform_half(const Element* const (&lines)[kSide], int channel, std::int16_t* points) {
+    const auto column = [&](int v) __attribute__((always_inline)) {
+      return half<kFirst>(
+          [&](int u) __attribute__((always_inline)) { return load_widened(lines[u] + v * kChannels + channel); });
+    };
+    Half columns[kSide];
+    columns[kTile] = column(0);
+    columns[kTile + 1] = column(1);
+    for (int tile = 0; tile < kTiles; ++tile) {
+      columns[0] = columns[kTile];
+      columns[1] = columns[kTile + 1];
+#pragma GCC unroll 4
+      for (int v = 2; v < kSide; ++v) columns[v] = column(kTile * tile + v);
+#pragma GCC unroll 3
+      for (int u = 0; u < kHalf; ++u) {
+        auto* const to =
+            reinterpret_cast<std::uint16_t*>(points + kSide * (kFirst + u) * kTileBlock + tile * kChannels + channel);
+        const auto d = [&](int v) __attribute__((always_inline)) { return columns[v].at[u]; };
+        const Half left = half<0>(d), right = half<kHalf>(d);
+#pragma GCC unroll 3
+        for (int v = 0; v < kHalf; ++v) {
+          store_vector<std::uint16_t>(to + v * kTileBlock, left.at[v]);
+          store_vector<std::uint16_t>(to + (kHalf + v) * kTileBlock, right.at[v]);
+        }
+      }
+    }
+  }
+
+  // The places of what is kept of a column.
+  struct Kept {
+    int inner, inner_difference, outer, outer_difference;
+    explicit constexpr Kept(int column)
+        : inner(2 * kSide + column),
+          inner_difference(inner + kTile),
+          outer(inner + 2 * kTile),
+          outer_difference(inner + 3 * kTile) {}
+  };
+  // Of two rows of points, of which the first is there already.
+  [[gnu::always_inline]] static void keep_both(const WinogradSums& sums, int i, int sum, int difference, Sum second) {
+    const Sum first = sums.get(sum, i);
+    sums.set(sum, i, first + second);
+    sums.set(difference, i, first - second);
+  }
+
+  template <int kRow, int kColumn, class Put>
+  [[gnu::always_inline]] static void put_divided(const Put& put, Sum value) {
     constexpr std::uint32_t kInverseOf9 = 0x38e38e39;
     constexpr int kBits[kTile] = {3, 2, 1, 1};
-    to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(value * kInverseOf9) >> (kBits[i] + kBits[j]));
+    put(kRow, reinterpret_cast<WinogradSums::Signed>(value * kInverseOf9) >> (kBits[kRow] + kBits[kColumn]));
   }
 };
 

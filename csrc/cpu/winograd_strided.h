@@ -218,15 +218,15 @@ class WinogradStrided {
     for (int part = 0; part < kColumnParts; ++part) {
       const int place = kStridedPlaces.of[kFirstRow[kRow]][kFirstColumn[part]];
       const int count = kOfRow * kStridedColumnParts[part];
-      conv_points<kSites>(
+      conv_points<1, kSites>(
           points + place * kTileBlock, conv, place, sums.at(kColumnParts * kRow + part),
-          [&](int k) __attribute__((always_inline)) {
-            const int site = k % kSites;
-            const int first = (begin + k / kSites) * kUnits;
+          [&](int k, int, auto piece) __attribute__((always_inline)) {
+            constexpr int site = piece;
+            const int first = (begin + k) * kUnits;
             for (int tile = first; tile < first + kUnits && tile < kTiles; ++tile) {
-              if (site % 2 == 0) {
+              if constexpr (site % 2 == 0) {
                 if (next.points == nullptr) continue;
-                if (site == 0) transform<kFirstRow[kRow]>(next, tile);
+                if constexpr (site == 0) transform<kFirstRow[kRow]>(next, tile);
                 if constexpr (kOfRow == 2) {
                   if (site == 2) transform<kFirstRow[kRow] + 1>(next, tile);
                 }
@@ -254,10 +254,11 @@ class WinogradStrided {
       if constexpr (i == 1) of[part] = sum(kT) + sum(kQ) + sum(kR);
       if constexpr (i == 2) of[part] = sum(kS) + sum(kQ) - sum(kR);
     }
-#pragma GCC unroll 2
-    for (int j = 0; j < kTile; ++j) {
-      to.put(i, j, element, reinterpret_cast<WinogradSums::Signed>(of[j] + of[j + 1]) >> 1);
-    }
+    typename Target::Register outputs;
+    to.begin(element, outputs);
+    unrolled<kTile>([&](auto j) __attribute__((always_inline)) {
+      to.template put<j()>(i, reinterpret_cast<WinogradSums::Signed>(of[j] + of[j + 1]) >> 1, outputs);
+    });
   }
 
   std::int16_t* points_[2] = {};  // of a block and the next

@@ -81,7 +81,6 @@ TEST("images that go by bands have the same bytes and pixels") {
   }
 }
 
-// Several at once, whose pages meet in one pool.
 TEST("factors of all sizes, so that products leave 32 bits and vanish") {
   const Bytes pixels = image(40, 70);
   for (const int zero_point : {0, 255}) {
